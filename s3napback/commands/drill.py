@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from datetime import date, datetime, timedelta, timezone
+from functools import cached_property
+from typing import NamedTuple
 
 from s3napback.backup.telling import Telling
 from s3napback.catalogue.claims import is_stray
@@ -36,7 +39,7 @@ from s3napback.scarcity import foreseen
 from s3napback.standing import working_on
 from s3napback.surroundings import host_name
 from s3napback.watch.metrics import Drilled, drill_metrics_text
-from s3napback.watch.proofs import Proof, ReadBack, Seen, newest_of
+from s3napback.watch.proofs import Proof, ReadBack, newest_of
 
 logger = logging.getLogger("s3napback")
 
@@ -92,24 +95,36 @@ def _drill(configuration: Configuration, request: DrillRequest, today: date, say
         return drill_originals(holdings, request, today, say)
     drills = _Drills(holdings, request, today, say)
     lacking = drills.lacking()
-    words, young = drills.chosen()
+    aims, young = drills.chosen()
     if request.source and lacking and not holdings.has_any(request.source):
-        words = []
-    if not words and not lacking and not request.due:
+        aims = []
+    if not aims and not lacking and not request.due:
         raise holdings.nothing_that("proven")
-    if not words and not lacking:
+    if not aims and not lacking:
         say("nothing is due")
     for line in young:
         say(f"{line}: not tried")
     for name in lacking:
         say(f"{name}: NOT PROVEN: it is configured, and there is no whole backup of it")
-    bad = [*lacking, *drills.run(words)]
+    bad = [*lacking, *drills.run(aims)]
     if request.due and not request.test:
         drills.tell(bad)
     if bad:
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         logger.error("%s not proven: %s%s", counted(len(bad), "source"), ", ".join(bad[:_NAMED]), more)
     return 1 if bad else 0
+
+
+class _Aim(NamedTuple):
+    """What is to be proven: a source, or what is under one of its names.
+
+    Attributes:
+        word: as the configuration calls the source, or as somebody has written it.
+        origin: ``--from``, or one of several names; else empty.
+    """
+
+    word: str
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +135,7 @@ class _Drills:
     request: DrillRequest
     today: date
     say: Callable[[str], None]
-    fresh: set[str] = field(default_factory=set)
+    fresh: set[_Aim] = field(default_factory=set)
 
     def lacking(self) -> list[str]:
         """The configured sources, of a schedule's those that have one, of which there is nothing to prove."""
@@ -128,21 +143,35 @@ class _Drills:
         found = unprotected_sources(self.holdings.catalogue, configuration, host_name(configuration), request.source)
         return sorted({str(job.source) for job in found if job.settings.drill_every or not request.due})
 
-    def chosen(self) -> tuple[list[str], list[str]]:
-        """The sources to prove, and one line for each that is younger than ``--at``.
+    def chosen(self) -> tuple[list[_Aim], list[str]]:
+        """What to prove, and one line for each source that is younger than ``--at``.
 
         Raises:
             S3napbackError: all are younger.
         """
         request = self.request
         if request.source or request.due:
-            return [request.source] if request.source else self.due(), []
-        return self.holdings.sources_as_of(request.at, self.today, request.origin)
+            return [_Aim(request.source, request.origin)] if request.source else self.due(), []
+        words, young = self.holdings.sources_as_of(request.at, self.today, request.origin)
+        return [aim for word in words for aim in self._aims(word)], young
 
-    def due(self) -> list[str]:
-        """The sources whose newest proof is older than their DrillEvery, those first that were never proven."""
+    def _aims(self, word: str) -> list[_Aim]:
+        """A source, or, where several Cycles back it up, each of its names under which there is something."""
+        request = self.request
+        jobs = [job for job in self.holdings.configuration.jobs if job.source in self._shared]
+        aims = [self._aim_of(job, word) for job in jobs if word in self._keys_of(job)]
+        return [_Aim(word, request.origin)] if request.origin or request.at or len(aims) < 2 else aims
+
+    @cached_property
+    def _shared(self) -> Collection[SourceName]:
+        """What several Cycles back up, each under a name of its own: one proves nothing of the other."""
+        count = Counter(job.source for job in self.holdings.configuration.jobs)
+        return {source for source in count if count[source] > 1}
+
+    def due(self) -> list[_Aim]:
+        """What was proven last longer ago than its DrillEvery says, that first which never was."""
         now = datetime.now(timezone.utc)
-        found: dict[str, datetime] = {}
+        found: dict[_Aim, datetime] = {}
         never = datetime.fromtimestamp(0, timezone.utc)
         for job in self.holdings.configuration.jobs:
             if not job.settings.drill_every:
@@ -154,75 +183,91 @@ class _Drills:
                 last = never if seen is None or is_none else seen.moment
                 # A drill on a schedule begins at the same hour each time, and ends later.
                 is_due = now - last >= timedelta(days=job.settings.drill_every) - timedelta(hours=12)
-                is_due = is_due or (seen is not None and (not seen.is_good or self._has_newer_bad(source)))
-                if is_due and source not in found:
-                    found[source] = last
-        return sorted(found, key=lambda source: (found[source], source))
+                aim = self._aim_of(job, source)
+                is_due = is_due or (seen is not None and (not seen.is_good or self._has_newer_bad(aim)))
+                if is_due and aim not in found:
+                    found[aim] = last
+        return sorted(found, key=lambda aim: (found[aim], aim))
 
-    def _has_newer_bad(self, source: str) -> bool:
+    def _aim_of(self, job: Job, source: str) -> _Aim:
+        if job.source not in self._shared:
+            return _Aim(source, self.request.origin)
+        # What a pattern or a folder stands for has names of its own.
+        return _Aim(source, job.name if source == str(job.source) else job.cycle)
+
+    def _has_newer_bad(self, aim: _Aim) -> bool:
         """Whether what was proven is older than what cannot be restored."""
         with suppress(S3napbackError):  # is told when it is proven
-            return bool(self.holdings.chain_with_problems(source, "", self.today)[1])
+            return bool(self.holdings.chain_with_problems(aim.word, "", self.today, aim.origin)[1])
         return False
 
     def _keys_of(self, job: Job) -> dict[str, list[str]]:
-        """The archives of what a job stands for, by source."""
+        """The archives of what a job stands for, by source; of one that is shared those under the job's name."""
         found: dict[str, list[str]] = {}
         for archive in self.holdings.catalogue.archives:
             if archive.record is None or is_stray(archive):
                 continue
             source = archive.record.owner.source
-            if source == job.source or _stands_for(job, source):
+            is_own = source == job.source and (archive.base == job.name or source not in self._shared)
+            is_of_cycle = archive.record.cycle == job.cycle or job.source not in self._shared
+            if is_own or (source != job.source and is_of_cycle and _stands_for(job, source)):
                 found.setdefault(str(source), []).append(archive.key)
         return found
 
-    def run(self, words: Sequence[str]) -> list[str]:
-        """Prove; returns what was not proven."""
+    def run(self, aims: Sequence[_Aim]) -> list[str]:
+        """Prove; returns the sources of what was not proven."""
         bad: list[str] = []
         clock = time.monotonic()
-        for number, word in enumerate(words):
+        for number, aim in enumerate(aims):
             if self.request.is_over(time.monotonic() - clock):
-                self.say(self.request.not_begun(len(words) - number))
-                logger.info("not begun: %s", ", ".join(words[number:]))
+                self.say(self.request.not_begun(len(aims) - number))
+                logger.info("not begun: %s", ", ".join(each.word for each in aims[number:]))
                 break
-            if not self._prove(word):
-                bad.append(word)
+            if not self._prove(aim):
+                bad.append(aim.word)
         return bad
 
     def tell(self, bad: Sequence[str]) -> None:
         """Tell whoever is told of failed nights, and write the metrics."""
-        configuration, now = self.holdings.configuration, datetime.now(timezone.utc)
-        drilled = []
-        for source, seen in self._drilled().items():
-            before = seen.moment if seen and seen.is_good and not seen.is_sample else None
-            is_fresh = source in self.fresh
-            has_failed = source in bad or (not is_fresh and seen is not None and not seen.is_good)
-            drilled.append(Drilled(source, now if is_fresh else before, has_failed))
-        drilled += [Drilled(source, None, has_failed=True) for source in self.lacking()]
-        host = host_name(configuration)
-        text = drill_metrics_text(host, configuration.path.stem, drilled)
+        configuration, host = self.holdings.configuration, host_name(self.holdings.configuration)
+        drilled: dict[str, list[Drilled]] = {}
+        for each in self._drilled(bad):
+            drilled.setdefault(each.source, []).append(each)
+        text = drill_metrics_text(host, configuration.path.stem, map(_together, drilled.values()))
         Telling(configuration.notices).end_drill(text, bad, host, configuration.path, 1 if bad else 0)
 
-    def _drilled(self) -> dict[str, Seen | None]:
-        """The newest drill before this one of every source that is drilled on a schedule."""
-        jobs = [job for job in self.holdings.configuration.jobs if job.settings.drill_every]
-        found: dict[str, Seen | None] = {}
-        for job in jobs:
-            for source, keys in self._keys_of(job).items():
-                found[source] = newest_of(keys, self.holdings.catalogue.drills)
-        return found
+    def _drilled(self, bad: Collection[str]) -> Iterator[Drilled]:
+        """What is known now of every source that is drilled on a schedule; of a shared one of each of its names."""
+        now = datetime.now(timezone.utc)
+        for job in self.holdings.configuration.jobs:
+            for source, keys in self._keys_of(job).items() if job.settings.drill_every else ():
+                seen = newest_of(keys, self.holdings.catalogue.drills)
+                before = seen.moment if seen and seen.is_good and not seen.is_sample else None
+                is_fresh = self._aim_of(job, source) in self.fresh
+                has_failed = source in bad or (not is_fresh and seen is not None and not seen.is_good)
+                yield Drilled(source, now if is_fresh else before, has_failed)
+        for source in self.lacking():
+            yield Drilled(source, None, has_failed=True)
 
-    def _prove(self, word: str) -> bool:
+    def _called(self, aim: _Aim, name: str) -> str:
+        """What a source is called, with its Cycle where that alone tells what is meant."""
+        # The root directory alone has an empty name.
+        jobs = self.holdings.configuration.jobs if aim.origin else ()
+        cycles = [job.cycle for job in jobs if job.cycle and aim.origin in (job.name, job.cycle)]
+        return f"{name} (Cycle {cycles[0]})" if cycles else name
+
+    def _prove(self, aim: _Aim) -> bool:
         clock = time.monotonic()
         try:
-            chain, problems = self.holdings.chain_with_problems(word, self.request.at, self.today, self.request.origin)
-            source = source_of(word, chain)
+            chain, problems = self.holdings.chain_with_problems(aim.word, self.request.at, self.today, aim.origin)
+            source = source_of(aim.word, chain)
         except S3napbackError as error:
-            self._tell(f"{word}: NOT PROVEN", error)
+            self._tell(f"{self._called(aim, aim.word)}: NOT PROVEN", error)
             return False
         for problem in problems:
             self.say(problem)
-        what = f"{source} of {_day(chain[-1])}"
+        called = self._called(aim, str(source))
+        what = f"{called} of {_day(chain[-1])}"
         if self.request.test:
             self.say(f"would prove {what}: {', '.join(archive.key for archive in chain)}")
             return True
@@ -244,9 +289,9 @@ class _Drills:
         self._remember(chain[-1], is_good=True, said=proven.said)
         if problems:
             day = _day(chain[-1])
-            self.say(f"{source}: NOT PROVEN: the state of {day} is, and what is said above cannot be restored")
+            self.say(f"{called}: NOT PROVEN: the state of {day} is, and what is said above cannot be restored")
         elif not self._is_sample(source):
-            self.fresh.add(str(source))
+            self.fresh.add(aim)
         return not problems
 
     def _tell(self, title: str, error: S3napbackError) -> None:
@@ -258,6 +303,7 @@ class _Drills:
         notes = [self._note(archive) for archive in chain]
         needed = sum(note.read or 0 for note in notes if note) or sum(archive.stored.size for archive in chain)
         configuration = self.holdings.configuration
+        jobs = [job for job in configuration.jobs if job.source == source]
         task = Task(
             source=source,
             chain=chain,
@@ -266,7 +312,7 @@ class _Drills:
             scratch=self.request.place(configuration.temp_dir),
             restore=recovery_of(source).restore,
             needed=needed,
-            job=next((job for job in configuration.jobs if job.source == source), None),
+            job=next(iter(sorted(jobs, key=lambda job: job.name != chain[-1].base)), None),
             sample=self.request.sample,
             against_live=self.request.against_live,
             keeps=self.request.keep is not None,
@@ -299,6 +345,13 @@ class _Drills:
                 logger.info("%s was replaced while it was tried, so nothing is noted beside it", archive.key)
         except S3napbackError as error:
             logger.warning("that %s was tried could not be noted beside it: %s", archive.key, error)
+
+
+def _together(drilled: Sequence[Drilled]) -> Drilled:
+    """What is known of one source that several Cycles back up: the worst of it."""
+    moments = [each.proven for each in drilled if each.proven is not None]
+    proven = min(moments) if len(moments) == len(drilled) else None
+    return Drilled(drilled[0].source, proven, any(each.has_failed for each in drilled))
 
 
 def _stands_for(job: Job, source: SourceName) -> bool:

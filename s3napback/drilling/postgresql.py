@@ -18,18 +18,18 @@ from s3napback.records import dataclass
 from s3napback.regexes import regex
 from s3napback.sources.dump_command import Inventory, Table
 from s3napback.sources.postgresql import connection_string
-from s3napback.sources.postgresql_answers import PREFIX, database_name
+from s3napback.sources.postgresql_answers import database_name, definition_at
 from s3napback.sources.postgresql_files import quoted
 from s3napback.sources.postgresql_inventory import (
     POLICIES,
     RULES,
     DatabaseContents,
     PostgreSQLInventory,
+    columns_of,
     counted_thing,
     dumped_names,
     questions,
     read_things,
-    thing_name,
 )
 from s3napback.streams.receiving import Receiver, ReceiverFailed
 
@@ -57,11 +57,13 @@ AND n.nspname !~ '^(pg_|information_schema$)' AND n.nspname || c.relname !~ '[[:
     SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 2, 3"""
 
-_MORE = """SELECT 'sequence', n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'S' UNION ALL
-SELECT 'rules', '', '' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n
+_MORE = """SELECT 'sequence' AS kind, n.nspname AS schema, c.relname AS name, '' AS more
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S'
+UNION ALL SELECT 'schema', '', nspname, '' FROM pg_namespace WHERE nspname = 'public'
+UNION ALL SELECT 'rules', '', '', '' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n
 ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information_schema$)'"""
-"""What a dump defines although nobody asks for it: sequences of identity columns, and views as rules."""
+"""What a dump defines although nobody asks for it: sequences of identity columns, the schema ``public`` where somebody
+has made it anew, and views as rules."""
 
 _ENCODING = regex(rb"^SET client_encoding = '(\w+)';$", re.MULTILINE)
 _TABLESPACES = regex(rb'^CREATE TABLESPACE (?P<name>"(?:[^"\n]|"")+"|\w+) ', re.MULTILINE)
@@ -167,12 +169,11 @@ class PostgreSQLTrial:
 
     def _create(self, head: bytes) -> None:
         """Make the database as the dump's first lines tell, or, where that is not to be had here, with none of it."""
-        lines = head.decode(errors="surrogateescape").split("\n")
-        own = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
+        own = definition_at(head.decode(errors="surrogateescape"))
         name = quoted(self.database)
         try:
             if own:
-                self._tools.answer(*self._psql("postgres", stop=False), text="\n".join(own) + "\n")
+                self._tools.answer(*self._psql("postgres", stop=False), text=own)
             self._tools.answer(*self._psql(self.database), "--command=SELECT 1")
         except PipelineError:
             self._remarks.append("was loaded without its own settings (encoding, locale), which are not to be had here")
@@ -208,11 +209,10 @@ class PostgreSQLTrial:
             version = int(self._ask(database, "SHOW server_version_num").strip("\0"))
             things = read_things(self._ask(database, questions(version)))
             contents = DatabaseContents(things, (), of)
-            more = [record.split("\t") for record in self._ask(database, _MORE).split("\0") if record]
-            names |= contents.names() | dumped_names(things, of)
-            names |= {thing_name(kind, schema, name, of) for kind, schema, name in more if name}
+            more = read_things(self._ask(database, columns_of(_MORE)))
+            names |= contents.names() | dumped_names(things, of) | dumped_names(more, of)
             counts.update(contents.counts())
-            counts[counted_thing(RULES, of)] = sum(kind == RULES for kind, *_ in more)
+            counts[counted_thing(RULES, of)] = sum(thing.kind == RULES for thing in more)
             rows.update(self._rows(database, (of,) if of else ()))
         names |= {database_name(each) for each in databases}
         flaws = [f"psql said: {each}" for each in self._words.flaws]

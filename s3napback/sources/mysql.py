@@ -6,6 +6,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import field
 
 from s3napback.config.mysql_options import CONNECTION, FIRST, MYSQL_RULES, spoilt_by
 from s3napback.config.settings import Job
@@ -13,10 +15,19 @@ from s3napback.environment import Family
 from s3napback.errors import SourceError
 from s3napback.records import dataclass
 from s3napback.sources.dump_command import DumpCommandSource, Inventory, ServerReport, Table, in_short
-from s3napback.sources.mysql_answers import ROWS_HELD, Answer, ServerObject, question_after, questions, read_answer
+from s3napback.sources.mysql_answers import (
+    ROWS_HELD,
+    SYSTEM,
+    Answer,
+    ServerObject,
+    question_after,
+    question_for_numbers,
+    questions,
+    read_answer,
+)
 from s3napback.sources.mysql_inventory import EVENTS, ROUTINES, TRIGGERS, MySQLInventory, table_name
 from s3napback.sources.mysql_rights import missing_rights
-from s3napback.sources.mysql_swaps import exchanged, noted
+from s3napback.sources.mysql_swaps import exchanged, moved, noted
 from s3napback.sources.programs import answer_of, find_program
 
 ALL = "all"
@@ -102,6 +113,7 @@ class MySQLServer:
     """
 
     job: Job
+    _numbers: list[Answer] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def look(self) -> ServerReport:
         """See ``Server``."""
@@ -116,6 +128,8 @@ class MySQLServer:
         triggers = [row for row in answer.of("trigger") if self._is_wanted(row, row.more)]
         routines, events = ([row for row in answer.of(kind) if self._is_wanted(row)] for kind in ("routine", "event"))
         self._require_text(answer)
+        if answer.is_mariadb and not self._numbers:
+            self._numbers.extend(self._ask_for_numbers())
         options, remarks = self._history(program, tables, answer.of("by transaction"))
         if database and not answer.is_mariadb:
             # Those of the whole server would keep one database from being loaded beside others.
@@ -215,12 +229,37 @@ class MySQLServer:
         after = self._ask(question_after(closed, of_all=not _database(self.job)))
         names = [".".join(table) for table in exchanged(files, after, asked, found.turns)]
         if not names:
-            return ""
+            return self._moved(found)
         return (
             f"the dump of {self.job.source} may hold other rows of {in_short(names)} than were there: it was renamed, "
             "or defined anew (RENAME TABLE, ALTER TABLE), after the dump had begun and before it came to that. Run it "
             "again, at a time when no job does this"
         )
+
+    def _moved(self, found: Inventory) -> str:
+        """What is to be said of rows that are under another name now, as far as the user of the dump may see it."""
+        both = [(before, after) for before in self._numbers for after in self._ask_for_numbers()]
+        tables = [table for before, after in both for table in moved(before, after, found.turns, _database(self.job))]
+        names = [".".join(each) for each in tables if self._is_wanted_table(each)]
+        if not names:
+            return ""
+        return (
+            f"the dump of {self.job.source} may lack rows of {in_short(sorted(set(names)))}: while it was made, that "
+            "was renamed, or a part of it exchanged for a table (RENAME TABLE, EXCHANGE PARTITION). Run it again, at a "
+            "time when no job does this"
+        )
+
+    def _ask_for_numbers(self) -> Sequence[Answer]:
+        """What is known of them; nothing where the user may not see it."""
+        with suppress(SourceError):
+            return [self._ask(question_for_numbers())]
+        return []
+
+    def _is_wanted_table(self, table: Table) -> bool:
+        left_out = MYSQL_RULES.values_of(self.job.settings.mysql_options, "--ignore-table", "--ignore-table-data")
+        databases = MYSQL_RULES.values_of(self.job.settings.mysql_options, "--ignore-database")
+        full = table if len(table) > 1 else (_database(self.job), *table)
+        return ".".join(full) not in left_out and full[0] not in (*databases, *SYSTEM)
 
     def _ask(self, statements: str) -> Answer:
         client = find_program(_CLIENTS, _PACKAGE)

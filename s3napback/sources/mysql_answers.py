@@ -60,6 +60,9 @@ _MADE = (
 )
 """Tables of which a dump shows one moment, whatever is done to them."""
 
+_PARTED = " AND ENGINE = 'InnoDB' AND CREATE_OPTIONS LIKE '%partitioned%' AND VERSION() LIKE '%MariaDB%'"
+"""Tables of which MariaDB, alone, makes a part a table of its own."""
+
 _CHARACTERS = "DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
 
 _STRAY = (
@@ -79,13 +82,13 @@ class ServerObject(NamedTuple):
     """One thing that the server has.
 
     Attributes:
-        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``engine``, ``unknown``,
-            ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or
-            ``stray view``.
+        kind: ``table``, ``routine``, ``trigger``, ``event``, ``database``, ``made``, ``parted``, ``number``,
+            ``engine``, ``unknown``, ``float``, ``legacy``, ``unlike bytes``, ``by transaction`` or ``stray view``.
         database: empty where only one is asked about.
         name: its own; of the last seven, its table's.
-        more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was made.
-        collation: a database's; of what was made, the time by the server's clock.
+        more: a table's type, a trigger's table, a database's character set, an engine, a column; when a table was
+            made; a number.
+        collation: a database's; of what was made, the time by the server's clock; of a number, 1 if it is a part's.
     """
 
     kind: str
@@ -136,7 +139,7 @@ def questions(*, of_all: bool) -> str:
         _rows("event", "EVENTS", "EVENT_NAME", "''", "EVENT_SCHEMA", of_all=of_all),
         _rows("database", "SCHEMATA", "SCHEMA_NAME", _CHARACTERS, "SCHEMA_NAME", of_all=of_all),
         # Where MariaDB shows the time of the last change, nothing has to be known of before.
-        _made(of_all=of_all) + " AND VERSION() NOT LIKE '%MariaDB%'",
+        _made("made", of_all=of_all) + " AND VERSION() NOT LIKE '%MariaDB%'",
         _rows("engine", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA", of_all=of_all) + _ELSEWHERE,
         _rows("unknown", "TABLES", "TABLE_NAME", "ENGINE", "TABLE_SCHEMA", of_all=of_all) + _NOT_LOCAL,
         _rows("float", "COLUMNS", "TABLE_NAME", "COLUMN_NAME", "TABLE_SCHEMA", of_all=of_all) + _SHORTENED,
@@ -161,7 +164,20 @@ def question_after(closed: Iterable[Sequence[str]], *, of_all: bool) -> str:
         f" AND NOT ({' AND '.join(f'{column} = {_string(name)}' for column, name in zip(columns, table, strict=True))})"
         for table in closed
     )
-    return "; ".join((*_beginning(), _made(of_all=of_all) + others))
+    return "; ".join((*_beginning(), *(_made(kind, of_all=of_all) + others for kind in ("made", "parted"))))
+
+
+def question_for_numbers() -> str:
+    """Statements for the client of MariaDB: the number of each table, and part of one, which it keeps under any name.
+
+    It takes the right ``PROCESS``.
+    """
+    decoded = "CONVERT(CAST(SUBSTRING_INDEX({}, '#', 1) AS BINARY) USING filename)"
+    names = (decoded.format(f"SUBSTRING_INDEX(NAME, '/', {place})") for place in (1, -1))
+    numbers = f"SELECT 'number', {', '.join(names)}, TABLE_ID, NAME LIKE '%#%' FROM information_schema."  # noqa: S608
+    # Temporary ones, and those of full text indexes, which go wherever their tables go.
+    where = " WHERE NAME LIKE '%/%' AND NAME NOT LIKE '%/#%' AND NAME NOT LIKE '%/FTS\\_%'"
+    return "; ".join((*_beginning(), f"{numbers}INNODB_SYS_TABLES{where}"))
 
 
 def _beginning() -> tuple[str, ...]:
@@ -172,9 +188,10 @@ def _beginning() -> tuple[str, ...]:
     )
 
 
-def _made(*, of_all: bool) -> str:
+def _made(kind: str, *, of_all: bool) -> str:
     times = "UNIX_TIMESTAMP(CREATE_TIME), UNIX_TIMESTAMP(NOW(6))"
-    return _rows("made", "TABLES", "TABLE_NAME", times, "TABLE_SCHEMA", of_all=of_all) + _MADE
+    which = _MADE if kind == "made" else _PARTED
+    return _rows(kind, "TABLES", "TABLE_NAME", times, "TABLE_SCHEMA", of_all=of_all) + which
 
 
 def _rows(kind: str, table: str, name: str, more: str, schema: str, *, of_all: bool) -> str:

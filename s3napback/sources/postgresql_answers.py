@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from s3napback.regexes import regex
 
@@ -44,6 +45,19 @@ def own_definition(dump: str) -> bytes:
         found += _BEHIND.sub("", entry["text"]).strip("\n").split("\n")
     text = "".join(f"{PREFIX}{line}\n" for line in ["SET client_encoding = 'SQL_ASCII';", *found]) if found else ""
     return text.encode(errors="surrogateescape")
+
+
+def definition_at(head: str) -> str:
+    """The statements for a database itself with which a dump begins; further down, such a line is somebody's text.
+
+    Args:
+        head: the dump's first bytes.
+    """
+    return "".join(f"{line.removeprefix(PREFIX)}\n" for line in takewhile(_is_definition, head.split("\n")))
+
+
+def _is_definition(line: str) -> bool:
+    return line.startswith(PREFIX)
 
 
 def _is_of_database(name: str, kind: str) -> bool:

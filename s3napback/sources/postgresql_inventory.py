@@ -28,6 +28,7 @@ _WITHOUT_SCHEMA = ("schema", "extension", "event trigger", "publication", "subsc
 _NAMED = frozenset(kind.upper().encode() for kind in (*_RELATIONS, *_WITHOUT_SCHEMA))
 
 _LINE_BREAKS = regex(r"[\n\r]")
+_FOR_TABS = "\x01"  # in names
 _LONGEST = 16384  # bytes of a line that is looked for; arguments of functions belong to their names
 _SIGN = regex(
     rb"\n(?:"
@@ -127,7 +128,13 @@ def questions(version: int) -> str:
     Args:
         version: ``server_version_num``.
     """
-    return _QUESTIONS + (_FROM_10 if version >= 100_000 else "")
+    return columns_of(_QUESTIONS + (_FROM_10 if version >= 100_000 else ""))
+
+
+def columns_of(query: str) -> str:
+    """A query for ``kind``, ``schema``, ``name`` and ``more``; tabs, which stand between these, become others."""
+    names = (f"replace({column}::text, E'\\t', E'\\x01')" for column in ("kind", "schema", "name", "more"))
+    return f"SELECT {', '.join(names)} FROM ({query}) AS found"  # noqa: S608
 
 
 class Thing(NamedTuple):
@@ -153,11 +160,9 @@ def read_things(text: str) -> list[Thing]:
         ValueError: it is no answer to the questions.
     """
     records = [record.split("\t") for record in text.split("\0") if record]
-    # A tab in a name would shift the columns; whoever has such a name is asked for no more than that it is dumped.
-    things = [Thing(*record) for record in records if len(record) == len(Thing._fields)]
-    if any(not thing.kind.replace(" ", "").isalpha() for thing in things):
+    if any(len(record) != len(Thing._fields) or not record[0].replace(" ", "").isalpha() for record in records):
         raise ValueError(f"psql printed {text[:40]!r}")
-    return things
+    return [Thing(*record) for record in records]
 
 
 @dataclass(frozen=True)
@@ -273,13 +278,17 @@ def thing_name(kind: str, schema: str, name: str, database: str) -> str:
 
 
 def dumped_names(things: Sequence[Thing], database: str) -> set[str]:
-    """What a dump calls things that have a name with a line break in it, or any other: ``sanitize_line``."""
+    """What a dump calls things that have a name with a line break or a tab in it, or any other: ``sanitize_line``."""
     named = (*_RELATIONS, *_WITHOUT_SCHEMA)
     return {
-        thing_name(each.kind, _LINE_BREAKS.sub(" ", each.schema), _LINE_BREAKS.sub(" ", each.name), database)
+        thing_name(each.kind, _as_dumped(each.schema), _as_dumped(each.name), database)
         for each in things
         if each.kind in named
     }
+
+
+def _as_dumped(name: str) -> str:
+    return _LINE_BREAKS.sub(" ", name).replace(_FOR_TABS, "\t")
 
 
 class PostgreSQLInventory:

@@ -64,6 +64,8 @@ def test_mysql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key: GpgH
         options.write_text(f"[client]\nuser=root\nsocket={server.socket}\n")
         server.run("CREATE DATABASE wiki CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci")
         server.run(EVERYTHING + OF_MARIADB, "wiki")
+        # What is read here stands in somebody's wiki.
+        server.run("INSERT INTO log (line) VALUES ('sed takes out: enable the sandbox mode')", "wiki")
         before = {**server.describe("wiki"), "itself": server.run("SHOW CREATE DATABASE wiki")}
         site.run()
         options.write_text(f"[client]\nuser=root\nsocket={fresh.socket}\n")
@@ -96,6 +98,10 @@ def test_postgresql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key:
             "ledger",
         )
         server.run("CREATE TABLE lists AS SELECT ARRAY[NULL, 'NULL', 'x'] AS words", "ledger")
+        # Rows that look like what a recipe picks out of a dump.
+        server.run(
+            "CREATE TABLE alike AS VALUES ('--| CREATE ROLE intruder SUPERUSER;'), ('CREATE ROLE postgres;')", "ledger"
+        )
         server.run("ALTER DATABASE ledger SET array_nulls = off")
         server.run("ALTER DATABASE ledger SET default_transaction_read_only = on")
         before = {**server.describe("ledger"), "itself": server.run(about)}
@@ -110,6 +116,7 @@ def test_postgresql_databases_can_be_loaded_by_hand(tmp_path: Path, backups_key:
         for part in (recipe[:-1], [*recipe[:3], recipe[-1]]):
             run_recipe("\n".join(part), backups_key, fresh.environment)
             assert {**fresh.describe("ledger"), "itself": fresh.run(about)} == before
+            assert not fresh.run("SELECT rolname FROM pg_roles WHERE rolname = 'intruder'")
             fresh.run("DROP DATABASE ledger; DROP ROLE clerk")
 
 

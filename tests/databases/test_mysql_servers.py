@@ -172,3 +172,49 @@ def test_a_table_that_is_exchanged_before_its_turn_comes_is_not_taken_for_the_ot
     failed = site.run(expect=int(is_early)).stderr
     assert ("stale than were there: it was renamed, or defined anew" in failed) == is_early
     assert bool(site.archive_keys()) == (not is_early)
+
+
+def test_rows_that_go_from_a_part_to_a_new_table_before_their_turn_comes_are_missed(
+    site: Site, mariadb: MariaDB, database: str
+) -> None:
+    mariadb.run("CREATE TABLE first AS SELECT REPEAT(seq, 1500) FROM seq_1_to_4000", database)
+    parts = "PARTITION old VALUES LESS THAN (10), PARTITION young VALUES LESS THAN (20)"
+    mariadb.run(f"CREATE TABLE parted (i INT) PARTITION BY RANGE (i) ({parts})", database)
+    mariadb.run("INSERT INTO parted VALUES (1), (11)", database)
+    statement = "ALTER TABLE parted CONVERT PARTITION old TO TABLE taken"
+    change = f"mariadb --socket={mariadb.socket} --user=root --execute='{statement}' {database} >&2"
+    dump = EARLY.format('"$@"', change)
+    site.fake_program("mariadb-dump", f'case "$*" in *--opt*) {dump};; *) REAL "$@";; esac')
+    assert "parted than were there: it was renamed, or defined anew" in site.run(expect=1).stderr
+
+
+MOVES = [
+    ("{}", "ALTER TABLE parted EXCHANGE PARTITION old WITH TABLE alike", "may lack rows of alike, parted: while"),
+    (
+        "all",
+        "RENAME TABLE {0}_later.kept TO a_{0}.kept",
+        "may lack rows of {0}_later.kept: while it was made, that was",
+    ),
+    ("all", "CREATE TABLE a_{0}.kept AS SELECT 2 AS i", ""),
+]
+
+
+@pytest.mark.parametrize(("source", "statement", "said"), MOVES)
+def test_rows_that_come_under_another_name_while_a_dump_is_made_are_missed(
+    site: Site, mariadb: MariaDB, database: str, source: str, statement: str, said: str
+) -> None:
+    mariadb.run("CREATE TABLE first AS SELECT REPEAT(seq, 1500) FROM seq_1_to_4000", database)
+    mariadb.run("CREATE TABLE parted (i INT) PARTITION BY RANGE (i) (PARTITION old VALUES LESS THAN (10))", database)
+    mariadb.run("INSERT INTO parted VALUES (1); CREATE TABLE alike (i INT)", database)
+    mariadb.create(f"a_{database}")
+    mariadb.create(f"{database}_later")
+    mariadb.run(f"CREATE TABLE {database}_later.kept AS SELECT 1 AS i")
+    client = f"mariadb --socket={mariadb.socket} --user=root"
+    dump = EARLY.format('"$@"', f'{client} --execute="{statement.format(database)}" {database} >&2')
+    site.fake_program("mariadb-dump", f'case "$*" in *--opt*) {dump};; *) REAL "$@";; esac')
+    site.configure(f"<MySQL {source.format(database)}>\n</MySQL>")
+    try:
+        assert said.format(database) in site.run(expect=int(bool(said))).stderr
+    finally:
+        mariadb.drop(f"a_{database}")
+        mariadb.drop(f"{database}_later")

@@ -61,7 +61,7 @@ def statements(dump: bytes) -> list[bytes]:
 
 def definition_in(dump: bytes) -> bytes:
     """What README's recipe makes the database by."""
-    return subprocess.run(["sed", "-n", "s/^--| //p"], input=dump, capture_output=True, check=True).stdout
+    return subprocess.run(["sed", "-n", "1,/^--$/s/^--| //p"], input=dump, capture_output=True, check=True).stdout
 
 
 def test_a_database_comes_back_with_owner_rights_encoding_comment_and_settings(

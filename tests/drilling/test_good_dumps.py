@@ -1,4 +1,4 @@
-"""A drill takes for good what is good: partitions, names with line breaks, databases that nobody may write to."""
+"""A drill takes for good what is good: partitions, names with line breaks or tabs, databases that are read-only."""
 
 from __future__ import annotations
 
@@ -50,11 +50,22 @@ def test_rows_and_names_are_proven_however_they_are_written(
         postgres.drop("stated")
 
 
-def test_a_database_that_was_made_read_only_is_proven(site: Site, postgres: Postgres, scratch: Path) -> None:
+ODD = """
+DROP SCHEMA public;
+CREATE SCHEMA public;
+CREATE TABLE "with	tab" (a int); INSERT INTO "with	tab" VALUES (1);
+CREATE SEQUENCE "of	tab";
+CREATE RULE tabbed AS ON DELETE TO "with	tab" DO INSTEAD NOTHING
+"""
+
+
+def test_a_database_that_was_made_read_only_with_names_and_a_schema_made_anew_is_proven(
+    site: Site, postgres: Postgres, scratch: Path
+) -> None:
     site.environment.update(postgres.environment)
     postgres.create("frozen")
     try:
-        postgres.run("CREATE TABLE kept (a int[]); INSERT INTO kept VALUES ('{NULL,1}')", "frozen")
+        postgres.run(ODD + "; CREATE TABLE kept (a int[]); INSERT INTO kept VALUES ('{NULL,1}')", "frozen")
         postgres.run("ALTER DATABASE frozen SET default_transaction_read_only = on")
         site.configure("<Cycle c>\nPostgreSQL frozen all\n</Cycle>")
         site.run()

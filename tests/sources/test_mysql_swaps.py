@@ -42,9 +42,25 @@ def test_what_was_changed_between_the_dumps_beginning_and_a_tables_turn_is_anoth
     assert list(exchanged({}, damaged, 2000.5, TURNS)) == []
 
 
+@pytest.mark.parametrize(
+    ("parted", "other", "expected"), [(1300, 1301, True), (1300, 1320, False), (1700, 1700, False), (900, 900, False)]
+)
+def test_a_part_that_has_become_a_table_before_the_turn_of_its_own_is_missed(
+    parted: int, other: int, expected: bool
+) -> None:
+    lines = [
+        "s3napback\t10.11-MariaDB\t9",
+        f"made\tshop\tnew\t{other}\t2000.5",
+        f"parted\tshop\torders\t{parted}\t2000.5",
+    ]
+    found = list(exchanged({}, read_answer("\n".join(lines)), 2000.5, TURNS))
+    assert found == [("shop", "orders")] * expected
+
+
 def test_a_table_whose_engine_may_be_away_is_not_opened() -> None:
     answered = read_answer("s3napback\t10.11-MariaDB\t9\nunknown\tit's\tfar\\\\\tSPIDER")
     assert noted(answered) == {("it's", "far\\"): ""}
     question = question_after(noted(answered), of_all=True)
+    assert question.count("AND NOT (TABLE_SCHEMA") == 2
     assert question.endswith(r"AND NOT (TABLE_SCHEMA = 'it\'s' AND TABLE_NAME = 'far\\')")
     assert question_after([("far",)], of_all=False).endswith("AND NOT (TABLE_NAME = 'far')")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from s3napback.sources.postgresql_answers import definition_at
 from s3napback.sources.postgresql_inventory import DatabaseContents, PostgreSQLInventory, Thing, read_things
 
 DUMP = b"""--
@@ -134,8 +135,14 @@ def test_only_relations_keep_a_database_from_being_empty() -> None:
 
 
 def test_what_is_no_answer_is_told() -> None:
-    assert read_things("table\tpublic\todd\nname\tp\0view\tpublic\twith\ttab\t\0") == [
-        THINGS[1]._replace(schema="public", name="odd\nname")
-    ]
-    with pytest.raises(ValueError, match="psql printed"):
-        read_things("+----+\t| x |\ta\tb")
+    assert read_things("table\tpublic\todd\nname\tp\0") == [THINGS[1]._replace(schema="public", name="odd\nname")]
+    for text in ("+----+\t| x |\ta\tb", "view\tpublic\twith\ttab\t\0"):
+        with pytest.raises(ValueError, match="psql printed"):
+            read_things(text)
+
+
+def test_a_row_that_looks_like_the_definition_of_a_database_is_none() -> None:
+    head = "--| CREATE DATABASE x;\n--| COMMENT ON DATABASE x IS '\n--|  y';\n--\n-- PostgreSQL database dump\n--\n"
+    row = "COPY public.t (a) FROM stdin;\n--| DROP ROLE y;\n\\.\n"
+    assert definition_at(head + row) == "CREATE DATABASE x;\nCOMMENT ON DATABASE x IS '\n y';\n"
+    assert not definition_at(row)
