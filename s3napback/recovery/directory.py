@@ -101,7 +101,9 @@ class DirectoryRestore:
         if in_part.parts:
             try:
                 self.restore(in_part, chain, wanted)
-            except (PipelineError, StoreError, NoSuchPath) as error:
+            except NoSuchPath:
+                logger.info("the archives are read whole, to be certain of what was not found in parts of them")
+            except (PipelineError, StoreError) as error:
                 # Whatever it was, what the whole archives say of it is certain.
                 logger.info("the archives are read whole, because reading them in parts failed:")
                 log_lines(logger, logging.INFO, error.lines)
