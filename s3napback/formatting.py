@@ -102,6 +102,36 @@ def alike(word: str, known: Iterable[str], most: int, least: float = 0.6) -> lis
     return difflib.get_close_matches(word, list(known), most, least)
 
 
+def twin(path: str, known: Iterable[str]) -> str:
+    """Of some paths the first one that looks the same as a path, or as a folder above it, and is not; empty if none is.
+
+    Unicode has an accented letter as one character, and as two, of which macOS makes names.
+    """
+    from unicodedata import normalize  # noqa: PLC0415 - where something is wrong
+
+    form = normalize("NFC", path)
+    for other in known:
+        is_alike = other and f"{form}/".startswith(f"{normalize('NFC', other)}/")
+        if is_alike and not f"{path}/".startswith(f"{other}/"):
+            return other
+    return ""
+
+
+def twin_text(shown: str) -> str:
+    """What to say of a twin, as the end of a message."""
+    return f"; {shown} was, which looks the same: accented letters are one character or two. Copy it from what ls shows"
+
+
+def any_form(text: str) -> str:
+    """A pattern that fits a text however its accented letters are written; empty if it has none, or nothing else."""
+    from unicodedata import normalize  # noqa: PLC0415 - where something is wrong
+
+    letters = normalize("NFC", text)
+    others = [letter if normalize("NFD", letter) == letter else "*" for letter in letters]
+    is_of_use = others != list(letters) and any(other not in "*/" for other in others)
+    return "".join(others) if is_of_use else ""
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:

@@ -261,8 +261,8 @@ def _become_of(archive: CataloguedArchive, slot: int, there: Sequence[Catalogued
 
 
 def _missing_unless(other: CataloguedArchive) -> str:
-    lost = "cannot be looked at" if other.flaw else "has lost its metadata"
-    return f"the archive it builds on is missing, unless it is {other.key}, which {lost}"
+    why = f": {other.flaw}" if other.flaw else ", which has lost its metadata"
+    return f"the archive it builds on is missing, unless it is {other.key}{why}"
 
 
 def _said_of_the_first(links: Sequence[CataloguedArchive], why: str) -> str:

@@ -21,7 +21,7 @@ from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, 
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
 from s3napback.errors import S3napbackError, UnusableConfiguration
-from s3napback.formatting import printable, shell_word
+from s3napback.formatting import any_form, printable, shell_word
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
@@ -99,6 +99,8 @@ def _tidied(pattern: str) -> str:
 
 def _hint(pattern: str) -> str:
     """What to try where a pattern fits nothing: of one of nothing but letters, or that is no path from the root on."""
+    if pattern_of_both := any_form(pattern):
+        return f"; accented letters are one character or two: {pattern_of_both!r} fits both"
     if not set("*?[\\") & set(pattern):
         return f"; a pattern is for whole names: '*{pattern}*' fits parts of them"
     if "/" in pattern and not pattern.startswith(("/", "*")):

@@ -21,7 +21,7 @@ from s3napback.catalogue.keeping import KeptStore, tidy
 from s3napback.catalogue.remembering import cache_folder
 from s3napback.catalogue.sums import sum_key
 from s3napback.config.settings import Configuration
-from s3napback.formatting import alike, counted, printable, shell_word
+from s3napback.formatting import alike, counted, printable, shell_word, twin, twin_text
 from s3napback.kinds import DIRECTORY, SourceName
 from s3napback.records import dataclass
 from s3napback.recovery.choosing import only_source
@@ -277,9 +277,12 @@ def no_such_path(looker: Looker, source: SourceName, chain: Sequence[CataloguedA
     with looker.tree_of(source, chain, Interest(folder, is_deep=False, top=top_of(source))) as tree:
         nodes = islice((node for node in tree.nodes() if node.path != folder), _MOST_LOOKED_AT)
         names = {node.name.decode("utf-8", "surrogateescape"): node for node in nodes if node.state != MISSING}
-    near = alike(name.decode("utf-8", "surrogateescape"), names, _MOST_NEAR)
+    text = name.decode("utf-8", "surrogateescape")
+    same = twin(text, names)
+    near = [same] if same else alike(text, names, _MOST_NEAR)
     paths = [Interest(top=top_of(source)).absolute(joined(folder, names[each].name)) for each in near]
-    hint = "; near it are: " + ", ".join(printable(each.decode("utf-8", "surrogateescape")) for each in paths)
+    near_text = ", ".join(printable(each.decode("utf-8", "surrogateescape")) for each in paths)
+    hint = twin_text(near_text) if same else f"; near it are: {near_text}"
     written = shell_word(Interest(top=top_of(source)).absolute(path).decode("utf-8", "surrogateescape"))
     return NoSuchPath(
         f"{shown} was not there{day}{hint if near else ''}",

@@ -124,7 +124,8 @@ class _Result:
 
     def take_back(self, name: str, names: KnownNames) -> None:
         """Forget what was noted of a name if the archive has it once more: the last one counts."""
-        if self.lines.pop(name, None) is not None:
+        is_hidden = name not in self.lines and self.count > len(self.lines) and names.differs(name)
+        if is_hidden or self.lines.pop(name, None) is not None:
             self.count -= 1
             names.take_back(name)
 

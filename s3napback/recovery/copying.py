@@ -247,10 +247,10 @@ class Copier:
         with self.noting(place.path, Aspect.TIMES):
             os.utime(place.way, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=place.is_folder)
             found, asked = place.look().st_mtime_ns, status.st_mtime_ns
-            if not are_close(found, asked):
-                is_far = not are_near(found, asked)
-                reason = "the target has no such times" if is_far else "the target keeps others that are near"
-                self.refusals.note(place.path, Aspect.TIMES, reason)
+            if not are_near(found, asked):
+                self.refusals.note(place.path, Aspect.TIMES, "the target has no such times")
+            elif not are_close(found, asked):
+                self.refusals.rounded = True
 
     def _give_attributes(self, source: str, place: _Place) -> None:
         follows = place.is_folder

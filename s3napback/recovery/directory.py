@@ -44,6 +44,7 @@ logger = logging.getLogger("s3napback")
 
 _DATED = "times of files with several names were not kept: the target sets them anew for each name that is made"
 _LOWERED = "names are there in small letters: the target keeps no others"
+_NEAR = "times of modification were rounded: the target keeps them less exactly"
 _BARE = "owners and times of links were not set: the target would give them to what the links lead to"
 
 
@@ -100,7 +101,9 @@ class DirectoryRestore:
         if in_part.parts:
             try:
                 self.restore(in_part, chain, wanted)
-            except (PipelineError, StoreError, NoSuchPath) as error:
+            except NoSuchPath:
+                logger.info("the archives are read whole, to be certain of what was not found in parts of them")
+            except (PipelineError, StoreError) as error:
                 # Whatever it was, what the whole archives say of it is certain.
                 logger.info("the archives are read whole, because reading them in parts failed:")
                 log_lines(logger, logging.INFO, error.lines)
@@ -188,6 +191,8 @@ def _lines(replay: Replay, nature: Nature, where: Path) -> list[str]:
     times: list[str] = []
     if replay.rounded:
         times = [f"times of modification were rounded down: the target keeps them in steps of {nature.times.step_text}"]
+    elif replay.refusals.rounded:
+        times = [_NEAR]
     links = [_LOWERED] if replay.has_lowered_names else []
     links += [_BARE] if replay.has_bare_links else []
     links += [_DATED] if replay.has_dated_names else []

@@ -157,8 +157,13 @@ class KnownNames:
         folder, _, last = name.rpartition("/")
         self._change(hash(folder), hash(last), int(Flag.DIFFERS), _ALL)
 
+    def differs(self, name: str) -> bool:
+        """Whether that was noted."""
+        folder, _, last = name.rpartition("/")
+        return bool(self._flags(hash(folder), hash(last)) & Flag.DIFFERS)
+
     def take_back(self, name: str) -> None:
-        """Forget that."""
+        """Forget it."""
         folder, _, last = name.rpartition("/")
         self._change(hash(folder), hash(last), 0, _ALL & ~int(Flag.DIFFERS))
 

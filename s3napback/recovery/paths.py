@@ -13,7 +13,7 @@ from dataclasses import field, replace
 
 from s3napback.archives import NOTHING_UNREAD, Unread
 from s3napback.errors import S3napbackError
-from s3napback.formatting import alike
+from s3napback.formatting import alike, twin, twin_text
 from s3napback.records import dataclass
 from s3napback.recovery.folders import Cursor, cursor, exists, go_to, reached
 from s3napback.recovery.members import Bystanders, Gate, Passed, lies_in
@@ -266,6 +266,8 @@ def require_all(tree: int, names: Sequence[str], nearby: Sequence[str], unread: 
 
 
 def _near(name: str, known: Sequence[str]) -> str:
+    if same := twin(name, known):
+        return twin_text(f"/{same}")
     by_path = alike(name, known, _MOST_NEAR)
     base = posixpath.basename(name)
     same_base = [other for other in known if posixpath.basename(other).lower() == base.lower()]

@@ -45,7 +45,7 @@ class Powers:
     def tell(self, where: Path, refusals: Refusals) -> None:
         """Say what lies below WHERE now, which has not taken everything; nothing if there is nothing."""
         found = [each for each in self.found if not _lacks(refusals, *each)]
-        there = [f"{where}/{printable(path)} ({power})" for path, power in found]
+        there = [f"{printable(str(where / path))} ({power})" for path, power in found]
         if there or self.more:
             hidden = len(there[_MOST_SHOWN:]) + self.more
             more = f", and {hidden} more" if hidden else ""

@@ -45,8 +45,13 @@ class Incomplete(S3napbackError):
 
 @dataclass
 class Refusals:
-    """What was refused. Paths are bytes, as archives name them."""
+    """What was refused. Paths are bytes, as archives name them.
 
+    Attributes:
+        rounded: the target keeps a time less exactly than it was, which is told of all at once.
+    """
+
+    rounded: bool = False
     _found: dict[bytes, dict[Aspect, str]] = field(default_factory=dict)
     _more: dict[tuple[Aspect, str], int] = field(default_factory=dict)
     _room: int = REMEMBERED_BYTES
@@ -83,6 +88,7 @@ class Refusals:
 
     def add(self, others: Refusals) -> None:
         """Take in all that another one holds."""
+        self.rounded = self.rounded or others.rounded
         for path, aspects in others._found.items():
             for aspect, reason in aspects.items():
                 self.note(path, aspect, reason)

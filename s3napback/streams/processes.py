@@ -29,6 +29,11 @@ from s3napback.streams.reviews import Review
 
 logger = logging.getLogger("s3napback.pipeline")
 
+_WHY_KILLED = {
+    int(signal.SIGKILL): ", perhaps for want of memory",
+    int(signal.SIGXFSZ): ": no file may become so large here (ulimit -f; of a unit of systemd LimitFSIZE=)",
+    int(signal.SIGXCPU): ": no program may work for so long here (ulimit -t; of a unit of systemd LimitCPU=)",
+}
 _FIRST_LINES = 20
 _LAST_LINES = 50
 _LINE_BYTES = 1 << 16
@@ -350,8 +355,7 @@ class Process:
             name = signal.Signals(-status).name
         except ValueError:
             name = f"signal {-status}"
-        hint = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
-        return f"was killed by {name}{hint}"
+        return f"was killed by {name}{_WHY_KILLED.get(-status, '')}"
 
 
 def end_processes(processes: Sequence[Process], *, grace: float = 2.0, patience: float = 5.0) -> None:

@@ -141,6 +141,24 @@ def test_what_was_not_there_is_an_error_that_names_what_is_near_and_what_to_do(f
     assert "no archive as old as" in errors
 
 
+def test_of_a_name_that_looks_the_same_it_is_told_how_to_write_it(site: Site, tmp_path: Path) -> None:
+    """macOS writes an accented letter as two characters, and keyboards as one."""
+    (site.source / "u\u0308bung").mkdir()
+    (site.source / "u\u0308bung/cafe\u0301").write_text("content")
+    site.configure_cycle("Diffs 6")
+    night(site, 0)
+    there, typed = f"{site.source}/u\u0308bung", f"{site.source}/\xfcbung"
+    for words in (
+        ("ls", str(site.source), typed),
+        ("restore", str(site.source), f"{typed}/caf\xe9", "--to", tmp_path / "out"),
+    ):
+        _, errors = said(site, *map(str, words), expect=1)
+        assert f"; {there} was, which looks the same: accented letters are one character or two" in errors
+        assert "near it are" not in errors
+    assert "letters are one character or two: 'caf*' fits both" in said(site, "find", "caf\xe9", expect=1)[1]
+    assert "letters are one character or two: copy" in said(site, "dump", str(site.source), typed, expect=1)[1]
+
+
 def test_a_name_is_found_in_all_backups_in_which_it_is(filled: Site) -> None:
     lines, _ = said(filled, "find", "h*")
     assert [(line.partition(")")[0], line.rpartition("/")[2]) for line in lines] == [

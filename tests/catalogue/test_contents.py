@@ -94,6 +94,13 @@ def test_an_archive_that_has_lost_its_metadata_is_named_where_it_may_be_the_pare
     assert problem(found, "etc-0-FULL") == "it has no metadata"
 
 
+def test_why_nothing_is_known_of_what_may_be_the_parent_is_told() -> None:
+    diff = group("etc", 0, 10, 2)[1]
+    found = catalogue([replace(nameless("etc-0-FULL", "etc"), flaw="it is damaged"), diff])
+    told = "the archive it builds on is missing, unless it is etc-0-FULL: it is damaged"
+    assert problem(found, "etc-1-DIFF") == told
+
+
 def test_parents_in_a_circle_end() -> None:
     one = archive("etc", 1, 1, parent="etc-2@2")
     two = archive("etc", 2, 2, parent="etc-1@1")

@@ -19,6 +19,7 @@ NAMES_OF_OTHERS = {
     *("ReadWritePaths", "CapabilityBoundingSet", "GetObject", "GetObjectVersion", "ListBucket"),
     *("ObjectLockEnabled", "PutObject", "PutObjectRetention", "NoncurrentDays"),
     *("LogFile", "LogLevel", "NotifyEmail", "ConfigMap", "MemoryMax", "LimitNOFILE", "TasksMax"),
+    *("LimitFSIZE", "LimitCPU"),
 }
 """Names with a capital in their midst that are no directives: programs, units, systemd's settings, rights of S3."""
 

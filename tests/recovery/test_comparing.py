@@ -17,6 +17,8 @@ from s3napback.commands import backup
 from s3napback.commands.verify import VerifyRequest, verify
 from s3napback.config.loading import load_configuration
 from s3napback.deciding.facts import BackupOptions
+from s3napback.recovery import comparing
+from s3napback.recovery.known_names import KnownNames
 from s3napback.sources import directory
 from tests.site import FIRST_DAY, Site
 
@@ -286,3 +288,15 @@ def test_names_of_a_file_of_which_some_lie_in_a_moved_folder_are_no_difference(s
         "is no longer the same file as ",
         "is one file with another name now",
     ]
+
+
+def test_of_what_an_archive_holds_twice_the_last_counts_however_much_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "_MOST_LINES", 1)
+    with KnownNames(None) as names:
+        result = comparing._Result()
+        for name in ("told", "hidden", "hidden too"):
+            result.note(name, ["other times"])
+            names.note_difference(name)
+        for name in ("hidden", "hidden", "same", "told"):
+            result.take_back(name, names)
+        assert (result.count, len(result.lines), names.differences()) == (1, 0, 1)

@@ -197,6 +197,17 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
     return large_site(tmp_path_factory.mktemp("chain") / "site", settings="Compression none")
 
 
+def test_what_was_not_there_is_told_once(
+    chain: tuple[Site, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site, _ = chain
+    caplog.set_level(logging.INFO)
+    with pytest.raises(S3napbackError, match=r"wantde was not there on that day; near it are: .*wanted"):
+        restored(site, tmp_path / "out", "deep/er/wantde")
+    assert "wanted" not in caplog.text
+    assert caplog.text.count(WHOLE) == 1
+
+
 @pytest.mark.parametrize("wrong", [0, 1, 2, 3])
 def test_a_range_that_a_server_answers_wrongly_is_noticed(
     tmp_path: Path,

@@ -19,6 +19,8 @@ from s3napback.streams.processes import Stage
 from s3napback.streams.transformations import Block, Transformation
 from tests.streams.helpers import ENDLESS, GZIP, HANGING, Fake, failure_of, read_all
 
+NO_LARGER = "no file may become so large here (ulimit -f; of a unit of systemd LimitFSIZE=)"
+
 
 @pytest.mark.parametrize(
     ("script", "expected"),
@@ -45,11 +47,20 @@ def test_a_failure_of_the_first_stage_is_no_end(
         ("echo why >&2; exit 3", "gpg failed with exit status 3:\n  why"),
         ("head -c 50000; exit 3", "gpg failed with exit status 3"),
         ("kill -KILL $$", "gpg was killed by SIGKILL, perhaps for want of memory"),
+        ("ulimit -f 0; echo >>$0", f"gpg was killed by SIGXFSZ: {NO_LARGER}"),
         ("exit 0", "gpg ended before it had read everything"),
         ("head -c 50000", "gpg ended before it had read everything"),
         ("exec >&-; exec <&-; exit 0", "gpg ended before it had read everything"),
     ],
-    ids=["at the start", "in the middle", "killed", "ends at once", "ends in the middle", "closes everything"],
+    ids=[
+        "at the start",
+        "in the middle",
+        "killed",
+        "limited",
+        "ends at once",
+        "ends in the middle",
+        "closes everything",
+    ],
 )
 @pytest.mark.parametrize("later", [(), (Stage(("cat",)),)], ids=["last", "in the middle"])
 def test_a_failure_of_a_later_stage_is_told_and_not_what_follows_from_it(
