@@ -1,7 +1,7 @@
 """Which file system does not answer: a dead network mount, a FUSE program that is gone astray.
 
-Whoever asks such a one for anything hangs inside the kernel, some past all killing. So only programs of their own ask,
-which can be given up; and the kernel's list of mounts, which asks nobody, tells whom there is to ask.
+Whoever asks such a one for anything hangs inside the kernel, some past all killing. So only programs of their own ask
+first, which can be given up; and the kernel's list of mounts, which asks nobody, tells whom there is to ask.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
+from s3napback.crews import TookTooLong, within
 from s3napback.environment import Family, child_environment
 from s3napback.errors import SourceSilent
 from s3napback.formatting import printable, shortened
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = 10.0
 """Seconds for all to answer; what is as slow as that holds up anything that has many files."""
 _ENDING = 2.0  # seconds
+
+_Result = TypeVar("_Result")
 
 
 def require_answer(path: str, timeout: float) -> None:
@@ -43,10 +47,35 @@ def require_answers(paths: Sequence[str], timeout: float) -> None:
     if not any(map(is_foreign, current_mounts())):
         return
     for path in _silent_at_last(paths, timeout or None):
-        mounted = [mount for mount in current_mounts() if is_at_or_below(path, mount.point) and is_foreign(mount)]
-        where = f" ({described(mounted[-1])})" if mounted else ""
-        waited = f"for {timeout:g} seconds (StallTimeout)"
-        raise SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}", path)
+        raise _silence(path, timeout)
+
+
+def unless_silent(path: str, timeout: float, look: Callable[[], _Result]) -> _Result:
+    """Look at what lies on a file system, and give that up if it hangs: one may do so that has answered for itself.
+
+    What passes on what others have, and is asked how much room there is, tells of itself alone.
+
+    Args:
+        path: on it; what is not absolute is none.
+        timeout: in seconds, for all of the look; 0 waits for ever.
+        look: may run on when it has been given up.
+
+    Raises:
+        SourceSilent: it does.
+    """
+    if not timeout or not path.startswith("/") or not any(map(is_foreign, current_mounts())):
+        return look()
+    try:
+        return within(timeout, look, "look")
+    except TookTooLong:
+        raise _silence(path, timeout) from None
+
+
+def _silence(path: str, timeout: float) -> SourceSilent:
+    mounted = [mount for mount in current_mounts() if is_at_or_below(path, mount.point) and is_foreign(mount)]
+    where = f" ({described(mounted[-1])})" if mounted else ""
+    waited = f"for {timeout:g} seconds (StallTimeout)"
+    return SourceSilent(f"{path} has not answered {waited}: its file system hangs{where}", path)
 
 
 def _silent_at_last(paths: Sequence[str], timeout: float | None) -> list[str]:

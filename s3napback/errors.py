@@ -112,6 +112,10 @@ class StoreUnreachable(StoreError):
     """The store did not answer at all."""
 
 
+class Unconfirmed(StoreError):
+    """The store has taken an object, and what has become of it cannot be seen: it may be there, or may come yet."""
+
+
 class OutOfParts(StoreError):
     """An archive did not fit into the parts that one upload may have; a next attempt must choose larger ones.
 

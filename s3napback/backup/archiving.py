@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+from s3napback.answering import unless_silent
 from s3napback.archives import (
     FORMAT,
     SEGMENTED,
@@ -129,9 +130,9 @@ class _Making:
         clock = time.monotonic()
         logger.debug("%s: a %s on %s", plan.job.source, plan.type.value, plan.parent.key if plan.parent else "nothing")
         self._discard_leftovers()
-        had_content = self.source.has_content()
         with self.context.state.workplace(plan.job.name) as folder:
-            dump = prepare(folder)
+            looking = partial(unless_silent, plan.job.target, plan.job.settings.stall_timeout)
+            had_content, dump = looking(lambda: (self.source.has_content(), prepare(folder)))
             record = self._record(dump, started)
             segments = self._segments() if dump.listing else None
             with _noting_crash(dump), telling_of_keys(self.context.encryption):

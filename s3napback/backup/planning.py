@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from s3napback.answering import unless_silent
 from s3napback.backup.context import RunContext
 from s3napback.catalogue.sums import read_sum, sum_key
 from s3napback.catalogue.telling import require_answers
@@ -176,7 +178,8 @@ class Probes:
         notes: tuple[str, ...] = ()
         problem = None
         try:
-            notes = tuple(self._checked(state))
+            check, settings = partial(self._checked, state), self.job.settings
+            notes = tuple(unless_silent(self.job.target, settings.stall_timeout, check))
         except SourceSilent:
             raise
         except SourceError as error:

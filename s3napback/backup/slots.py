@@ -14,7 +14,7 @@ from s3napback.backup.context import RunContext
 from s3napback.crews import begin, result_of
 from s3napback.deciding.facts import Held
 from s3napback.deciding.plans import Plan, why_in_vain, why_not_replaced
-from s3napback.errors import SourceRefused, StoreError, StoreUnreachable
+from s3napback.errors import SourceRefused, StoreError, StoreUnreachable, Unconfirmed
 from s3napback.stores import StoredObject
 from s3napback.streams.spooling import Measured
 
@@ -72,16 +72,15 @@ class SlotWatch:
 def noted_upload(context: RunContext, plan: Plan, identity: str, sent: Measured) -> Iterator[None]:
     """Note an archive while it is on its way, and longer if nobody knows whether it has arrived.
 
-    Of one that had come to its end neither a failure nor a signal tells: the store may have taken it, or take it yet,
-    and the next run must not think that another machine has made it.
+    Of one that had come to its end neither the store's silence tells, nor a signal, nor that a look at it is refused:
+    the store may have taken it, or take it yet, and the next run must not think that another machine has made it.
     """
     context.state.note_upload(plan.job.name, plan.key, identity)
     try:
         yield
     except BaseException as error:
-        is_refused = isinstance(error, StoreError) and not isinstance(error, StoreUnreachable)
-        # What a distant store refuses may as well be the look at what it has taken.
-        if (is_refused and not context.store.is_distant) or not sent.is_whole:
+        is_refused = isinstance(error, StoreError) and not isinstance(error, (StoreUnreachable, Unconfirmed))
+        if is_refused or not sent.is_whole:
             with suppress(OSError):
                 context.state.forget_upload(plan.job.name, identity)
         raise

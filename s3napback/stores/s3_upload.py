@@ -11,14 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3napback import ending
 from s3napback.crews import PATIENCE, Crew, TookTooLong, result_of, within
-from s3napback.errors import OutOfParts, StoreError
+from s3napback.errors import OutOfParts, StoreError, StoreUnreachable, Unconfirmed
 from s3napback.records import dataclass
 from s3napback.stores import ByteSource, StoredObject
 from s3napback.stores.integrity import integrity_of, kept_with_part
@@ -306,7 +306,8 @@ class Upload:
                     raise (told if is_gone and told else failure) from error
                 is_repeated = True
                 told = told or (None if is_gone or has_no_words(error) else failure)
-        return self._target.confirm(self._size, answer)
+        with once_taken():
+            return self._target.confirm(self._size, answer)
 
     def _has_landed(self, failure: StoreError) -> bool:
         try:
@@ -347,6 +348,22 @@ class Upload:
         except FAILURES as error:
             if code_of(error) != "NoSuchUpload":
                 logger.warning("%s; the next run tries again", translate(error, doing))
+
+
+@contextmanager
+def once_taken() -> Iterator[None]:
+    """Look at an object that the store has taken. Whatever is refused then does not mean that it is not there.
+
+    Raises:
+        StoreUnreachable: the store does not answer.
+        Unconfirmed: it does, and not as it should.
+    """
+    try:
+        yield
+    except StoreUnreachable:
+        raise
+    except StoreError as error:
+        raise Unconfirmed(*error.lines) from error
 
 
 def _next_byte(source: ByteSource) -> bytes:

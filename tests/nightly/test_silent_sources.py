@@ -16,6 +16,7 @@ import pytest
 
 from tests.hostile.mounts import served
 from tests.site import Site
+from tests.waiting import becomes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("bindfs"), reason="only root mounts it here")
 
@@ -98,6 +99,42 @@ def test_one_that_is_silent_beforehand_fails_and_the_others_are_backed_up(
     said = night(site, *options, day=earlier)
     assert f"{site.source} has not answered for 2 seconds (StallTimeout): its file system hangs" in said
     assert options == ("-t",) or "1 done, 0 skipped, 1 failed" in said
+
+
+@pytest.fixture
+def halves(site: Site, server: subprocess.Popen[bytes], tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """What answers for a folder of the source, which the source's own file system passes on for as its own."""
+    assert server.poll() is None
+    inner, far = tmp_path / "below/inner", tmp_path / "far"
+    inner.mkdir()
+    far.mkdir()
+    (far / "file").write_text("far")
+    with served(far, inner) as other:
+        yield other
+
+
+@pytest.mark.parametrize(("earlier", "options"), [(0, ()), (1, ()), (1, ("-t",))])
+def test_one_that_answers_for_itself_and_hangs_below_fails_and_the_others_are_backed_up(
+    site: Site, halves: subprocess.Popen[bytes], tmp_path: Path, earlier: int, options: tuple[str, ...]
+) -> None:
+    for day in range(earlier):
+        site.run(day=day)
+    halves.send_signal(signal.SIGSTOP)
+    time.sleep(_REMEMBERED)
+    note = tmp_path / "said"
+    command = site.command(*options, day=earlier)
+    with (
+        note.open("wb") as said,
+        subprocess.Popen(command, stdout=said, stderr=said, env=site.full_environment()) as run,
+    ):
+        try:
+            last = f"{tmp_path / 'other'} -> " if "-t" in options else "1 done, 0 skipped, 1 failed"
+            assert becomes(lambda: last in note.read_text(), 20), note.read_text()
+        finally:
+            # What hangs within the kernel cannot end before that has an answer.
+            halves.send_signal(signal.SIGCONT)
+    assert run.returncode == 1
+    assert f"{site.source} has not answered for 2 seconds (StallTimeout): its file system hangs" in note.read_text()
 
 
 def test_one_that_goes_silent_under_tar_fails_and_the_others_are_backed_up(
