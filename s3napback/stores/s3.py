@@ -37,7 +37,7 @@ from s3napback.stores.s3_errors import (
 from s3napback.stores.s3_leftovers import Leftovers
 from s3napback.stores.s3_listing import in_utc, list_objects, listed
 from s3napback.stores.s3_locks import Locks
-from s3napback.stores.s3_upload import PartBuffers, Target, Upload, once_taken
+from s3napback.stores.s3_upload import PartBuffers, Target, Upload
 from s3napback.stores.s3_versions import noncurrent_days
 from s3napback.stores.throttle import Throttle
 from s3napback.stores.waiting import IMPATIENT, PATIENT, Patience, Waiting
@@ -256,8 +256,7 @@ class S3Store:
         )
         self._first_page = None
         stored = upload.run(source)
-        with once_taken():
-            return self._locks.confirmed(stored, until, self.head, is_seen=bool(stored.version))
+        return self._locks.confirmed(stored, until, self.head, is_seen=bool(stored.version))
 
     def read(self, key: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         """Yield blocks of 64 KiB at most; a connection that breaks is made again at the byte where it broke."""
