@@ -14,8 +14,11 @@ from tests.site import Site
 
 
 @pytest.fixture
-def database(site: Site, mariadb: MariaDB, request: pytest.FixtureRequest) -> str:
-    """A fresh database with a table of three rows, of a name of its own, which is configured."""
+def database(site: Site, mariadb: MariaDB, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database with a table of three rows, of a name of its own, which is configured.
+
+    It goes with the test: others dump all that there are.
+    """
     name = f"s_{abs(hash(request.node.name)) % 10**8}"
     mariadb.drop(name)
     mariadb.create(name)
@@ -24,7 +27,8 @@ def database(site: Site, mariadb: MariaDB, request: pytest.FixtureRequest) -> st
     option_file.write_text(f"[client]\nsocket={mariadb.socket}\nuser=root\n")
     option_file.chmod(0o600)
     site.configure(f"<MySQL {name}>\n</MySQL>")
-    return name
+    yield name
+    mariadb.drop(name)
 
 
 @contextmanager

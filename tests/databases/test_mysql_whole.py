@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from tests.site import Site
 
 
 @pytest.fixture
-def database(mariadb: MariaDB, request: pytest.FixtureRequest) -> str:
-    """A fresh database with a table, of a name of its own."""
+def database(mariadb: MariaDB, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database with a table, of a name of its own; it goes with the test, since others dump all there are."""
     name = f"d_{abs(hash(request.node.name)) % 10**8}"
     mariadb.drop(name)
     mariadb.create(name)
     mariadb.run("CREATE TABLE first (a INT); INSERT INTO first VALUES (1); CREATE TABLE second (b INT)", name)
-    return name
+    yield name
+    mariadb.drop(name)
 
 
 def say(site: Site, mariadb: MariaDB, *more: str, user: str = "root") -> None:
