@@ -312,7 +312,7 @@ class _Drills:
             scratch=self.request.place(configuration.temp_dir),
             restore=recovery_of(source).restore,
             needed=needed,
-            job=next(iter(sorted(jobs, key=lambda job: job.name != chain[-1].base)), None),
+            job=min(jobs, key=lambda job: job.name != chain[-1].base, default=None),
             sample=self.request.sample,
             against_live=self.request.against_live,
             keeps=self.request.keep is not None,

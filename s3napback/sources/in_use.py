@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from s3napback.config.settings import Job
-from s3napback.crews import NoThread, begin, result_of
+from s3napback.crews import NoThread, begin, carry_out, result_of
 from s3napback.formatting import counted, printable
 from s3napback.kinds import MYSQL, POSTGRESQL, SQLITE, kind_of
 from s3napback.records import dataclass
@@ -96,7 +96,7 @@ class DatabasesInUse:
             return begin(_seen, "databases in use")
         except NoThread:
             done: Future[frozenset[Data]] = Future()
-            done.set_result(_seen())
+            carry_out(done, _seen)
             return done
 
     def beside(self, transform: Transform) -> Transform:
