@@ -132,6 +132,11 @@ def any_form(text: str) -> str:
     return "".join(others) if is_of_use else ""
 
 
+def forms_text(path: str) -> str:
+    """What to say where a path with accented letters is not there, as the end of a message; empty if it has none."""
+    return "; its accented letters are one character or two: copy it from what ls shows" if any_form(path) else ""
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:

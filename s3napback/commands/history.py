@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from datetime import date
@@ -14,6 +15,7 @@ from s3napback.catalogue.contents import CataloguedArchive, newest_first
 from s3napback.commands.looking import Looker, LookRequest, Output, OutputForm, path_within, require_directory, top_of
 from s3napback.commands.recorded import Account, RecordedTree
 from s3napback.config.settings import Configuration
+from s3napback.formatting import forms_text
 from s3napback.records import dataclass
 from s3napback.recovery.paths import NoSuchPath
 from s3napback.rotation import day_date
@@ -72,9 +74,9 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     told.tell_lacking()
     archives = sorted({each.key: each for each in told.archives}.values(), key=newest_first, reverse=True)
     if not known:
-        shown = text_of_name(wanted.absolute(name))
+        shown, forms = text_of_name(wanted.absolute(name)), forms_text(os.fsdecode(name))
         raise NoSuchPath(
-            f"{shown} is in none of the {len(archives)} backups of {source}; find looks for names in all",
+            f"{shown} is in none of the {len(archives)} backups of {source}; find looks for names in all{forms}",
             *looker.gaps(archives),
         )
     periods = list(_periods(archives, known))

@@ -15,7 +15,7 @@ from enum import Enum
 
 from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.errors import PipelineError, StoreError
-from s3napback.formatting import any_form
+from s3napback.formatting import forms_text
 from s3napback.logs import log_lines
 from s3napback.records import dataclass
 from s3napback.recovery.members import Gate
@@ -240,7 +240,6 @@ class _Written:
 
 
 _ELSEWHERE = "an older day may have it (--at), unless it is a socket"
-_TWO_FORMS = "; its accented letters are one character or two: copy it from what ls shows"
 
 _REFUSALS = {
     _Fate.OTHER: "is no file that has content: restore it to look at it",
@@ -256,5 +255,5 @@ _REFUSALS = {
 
 
 def _refusal(name: str, fate: _Fate) -> str:
-    absent = f"was not there on that day{_TWO_FORMS if any_form(name) else ''}"
+    absent = f"was not there on that day{forms_text(name)}"
     return f"/{name} {_REFUSALS.get(fate, absent)}"

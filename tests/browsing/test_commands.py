@@ -261,6 +261,9 @@ def test_a_folder_that_was_not_read_has_no_slash_without_a_name() -> None:
 def test_a_history_of_what_never_was_is_an_error(filled: Site) -> None:
     assert "is in none of the 4 backups" in said(filled, "history", str(filled.source / "never"), expect=1)[1]
     assert "not absolute" in said(filled, "history", "never", expect=1)[1]
+    assert "accented letters" not in said(filled, "history", str(filled.source / "never"), expect=1)[1]
+    accented = said(filled, "history", str(filled.source / "résumé"), expect=1)[1]
+    assert "its accented letters are one character or two: copy it from what ls shows" in accented
 
 
 def test_of_two_cycles_the_newest_is_compared_with_the_day_before(
