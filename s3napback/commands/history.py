@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from datetime import date
@@ -74,7 +73,7 @@ def show(configuration: Configuration, request: LookRequest, path: str, today: d
     told.tell_lacking()
     archives = sorted({each.key: each for each in told.archives}.values(), key=newest_first, reverse=True)
     if not known:
-        shown, forms = text_of_name(wanted.absolute(name)), forms_text(os.fsdecode(name))
+        shown, forms = text_of_name(wanted.absolute(name)), forms_text(name.decode("utf-8", "surrogateescape"))
         raise NoSuchPath(
             f"{shown} is in none of the {len(archives)} backups of {source}; find looks for names in all{forms}",
             *looker.gaps(archives),
