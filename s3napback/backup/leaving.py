@@ -161,7 +161,7 @@ class _Leaving:
             exit=exit_code,
         )
         kept = self._kept(state, run, previous)
-        names = [each.job.name for each in kept] + [each.name for each in (previous.sources if previous else ())]
+        names = {each.job.name for each in kept} | {each.name for each in (previous.sources if previous else ())}
         locked = {name: day for name in names if (day := _locked(state, name))}
         self._word = compose(replace(run, locked=locked), kept, previous)
         self._elsewhere = backed_up_elsewhere(self._word, kept, previous)
@@ -241,8 +241,9 @@ def _loaded(state: StoreState, job: Job) -> SourceState | None:
 def _locked(state: StoreState, name: str) -> int:
     """The day number until which the newest backup is locked, with all that it builds on; 0 if that is not known."""
     try:
-        kept = state.load(name)
-        return locked_through(state.locks(name), {link.key: link.id for link in kept.history.chain}) if kept else 0
+        ledger = state.locks(name)
+        kept = state.load(name) if ledger else None
+        return locked_through(ledger, {link.key: link.id for link in kept.history.chain}) if kept else 0
     except StateError:
         return 0
 
