@@ -30,7 +30,17 @@ _SAY_NOTHING = regex(
     r"what|when|where|which|who|why|will|with|you|your"
 )
 """Words of a question that do not tell what it is about."""
-_OTHERWISE = {"email": "mail", "hacked": "stolen", "ransomware": "stolen", "retention": "kept"}
+_OTHERWISE = {
+    "email": "mail",
+    "forget": "lost",
+    "forgot": "lost",
+    "forgotten": "lost",
+    "hacked": "stolen",
+    "lose": "lost",
+    "private": "secret",
+    "ransomware": "stolen",
+    "retention": "kept",
+}
 """Words that people bring along, and the manual's."""
 _SHORT = 3
 """Letters of a word that stands for no longer one: ``wal`` is not ``wall``."""
@@ -76,11 +86,13 @@ class Spot:
         topic: its name.
         heading: of the section; empty for what a topic begins with.
         is_about: the heading itself, or the sentence that says what the topic is about, has all the words.
+        is_close: all the words stand in one paragraph.
     """
 
     topic: str
     heading: str
     is_about: bool
+    is_close: bool
 
     @property
     def word(self) -> str:
@@ -166,16 +178,43 @@ def places_of(question: str) -> list[Spot]:
 
     The rows on messages are not looked through: they are found by the words of a message.
     """
+    wanted = _wanted(question)
+    found: list[tuple[bool, bool, int, Spot]] = []
+    for topic, heading, about, text in _searched() if wanted else ():
+        numbers = [len(each.findall(text)) for each in wanted]
+        if all(numbers):
+            is_about = all(each.search(about) for each in wanted)
+            is_close = any(all(each.search(paragraph) for each in wanted) for paragraph in text.split("\n\n"))
+            found.append((is_about, is_close, min(numbers), Spot(topic, heading, is_about, is_close)))
+    return [place for *_, place in sorted(found, key=lambda each: each[:3], reverse=True)]
+
+
+def places_near(question: str) -> list[Spot]:
+    """Where one paragraph has at least half of the words of a question, that with the rarest words first."""
+    wanted = _wanted(question)
+    searched = list(_searched()) if len(wanted) > 1 else []
+    weights = [1 / max(1, sum(bool(each.search(text)) for *_, text in searched)) for each in wanted]
+    found: list[tuple[float, Spot]] = []
+    for topic, heading, _about, text in searched:
+        for paragraph in text.split("\n\n"):
+            there = [weight for each, weight in zip(wanted, weights, strict=True) if each.search(paragraph)]
+            if 2 * len(there) >= len(wanted):
+                found.append((sum(there), Spot(topic, heading, is_about=False, is_close=False)))
+    return list(dict.fromkeys(place for _, place in sorted(found, key=lambda each: each[0], reverse=True)))
+
+
+def _wanted(question: str) -> list[re.Pattern[str]]:
+    """What finds the words of a question that tell what it is about."""
     words = [word for word in _WORD.findall(question.casefold()) if not _SAY_NOTHING.fullmatch(word)]
-    wanted = [_begun(_ENDINGS.sub("", _OTHERWISE.get(word, word))) for word in dict.fromkeys(words)]
-    found: list[tuple[bool, int, Spot]] = []
-    for topic in topics().values() if wanted else ():
-        for heading, about, text in _passages(topic):
-            numbers = [len(each.findall(text)) for each in wanted]
-            if topic.name != MESSAGES and all(numbers):
-                is_about = all(each.search(about) for each in wanted)
-                found.append((is_about, min(numbers), Spot(topic.name, heading, is_about)))
-    return [place for *_, place in sorted(found, key=lambda each: each[:2], reverse=True)]
+    return [_begun(_ENDINGS.sub("", _OTHERWISE.get(word, word))) for word in dict.fromkeys(words)]
+
+
+def _searched() -> Iterator[tuple[str, str, str, str]]:
+    """The passages of all topics but the one on messages, each with its topic's name."""
+    for topic in topics().values():
+        if topic.name != MESSAGES:
+            for heading, about, text in _passages(topic):
+                yield topic.name, heading, about, text
 
 
 def _begun(stem: str) -> re.Pattern[str]:

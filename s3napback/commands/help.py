@@ -9,10 +9,11 @@ from textwrap import wrap
 
 from s3napback.errors import S3napbackError
 from s3napback.formatting import alike
-from s3napback.topics import Spot, passage, places_of, topics, words
+from s3napback.topics import Spot, passage, places_near, places_of, topics, words
 
 _LEAST_WIDTH = 20
 _MOST_PLACES = 12
+_MOST_NEAR = 6
 
 
 def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> None:
@@ -43,10 +44,15 @@ def show(word: str, page: Callable[[str], None], say: Callable[..., None]) -> No
 
 
 def found(question: str) -> str | None:
-    """The section that is about the words of a question, and where else they stand, as CommonMark; None for none."""
+    """The section that is about the words of a question, and where else they stand, as CommonMark; None for none.
+
+    Words that are strewn over a long section tell as little as some of them in one paragraph.
+    """
     places = places_of(question)
-    if not places:
-        return None
+    if not any(place.is_about or place.is_close for place in places):
+        near = list(dict.fromkeys([*places, *places_near(question)]))[:_MOST_NEAR]
+        lead = f"Nothing in the manual is about “{question}”. Some of the words stand here:"
+        return "\n".join([lead, "", *map(_line, near), ""]) if near else None
     titled = [place for place in places if place.is_about]
     about = [place for place in titled if place.heading] or titled
     shown = about[0] if len(about) == 1 else places[0] if len(places) == 1 else None

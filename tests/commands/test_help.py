@@ -126,6 +126,8 @@ def test_the_command_has_a_word_for_its_argument() -> None:
         ("retention", "# Cycles"),
         ("how long are backups kept", "# Cycles"),
         ("wal", "# SQLite"),
+        ("forgot passphrase", "## A key or its passphrase is lost"),
+        ("I lose my key", "## A key or its passphrase is lost"),
     ],
 )
 def test_words_of_a_question_show_what_is_about_them(site: Site, question: str, place: str) -> None:
@@ -139,6 +141,13 @@ def test_words_that_stand_in_many_places_are_listed_with_the_word_that_shows_eac
     assert len(shown) == 12
     assert [line for line in shown if topics.passage(" ".join(shlex.split(line)[2:])) is None] == []
     assert said[-1].startswith("- and ")
+
+
+def test_where_no_paragraph_has_all_the_words_those_are_named_that_have_some(site: Site) -> None:
+    said = site.run("help", "stop", "a", "running", "backup").stdout.splitlines()
+    assert said[0] == "Nothing in the manual is about “stop a running backup”. Some of the words stand here:"
+    assert "- `s3napback help 'Stopping what is running'` (options)" in said
+    assert 3 <= len(said) <= 8
 
 
 def test_a_message_may_begin_with_the_dashes_of_an_option(site: Site) -> None:
