@@ -20,7 +20,7 @@ from s3napback.encryption.key import Key
 from s3napback.encryption.keys import KeyRing, expiry_warning, exposure_warnings, require_home
 from s3napback.encryption.openpgp import PacketReader, literal_content
 from s3napback.encryption.options import Purpose, gpg_command, keeps_keys_with_daemon, private_home_options
-from s3napback.encryption.running import run_gpg, words_of
+from s3napback.encryption.running import failure_of, run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import readable
 from s3napback.ownership import open_own_file, require_own
@@ -306,7 +306,7 @@ def _try_out(
             raise UnusableTool(f"what gpg encrypts to {names} is no archive: {packets.flaw or 'it is cut off'}")
         return _Tried(packets.is_in_chunks, tuple(filter(is_warning, map(readable, done.stderr.splitlines()))))
     advice = [_describe_untrusted(key, gpg) for key in untrusted]
-    words = words_of(done.stderr)
+    words = failure_of(done.stderr)
     if signer and b"No pinentry" in done.stderr:
         raise UnusableKey(
             f"GpgSignKey: gpg does not sign with {signer} unless it is told a passphrase, and at night nobody does:",

@@ -13,7 +13,7 @@ from tempfile import gettempdir
 from s3napback.encryption.key import CERTAIN, TRUSTED, Key, KeyOrigin, read_listing
 from s3napback.encryption.naming import Form, KeyName, read_key_name
 from s3napback.encryption.options import Purpose, chosen_home, gpg_command, private_home_options
-from s3napback.encryption.running import run_gpg, words_of
+from s3napback.encryption.running import agent_trouble, failure_of, run_gpg, words_of
 from s3napback.errors import UnusableKey, UnusableTool
 from s3napback.formatting import shell_command, shown
 from s3napback.ownership import require_own
@@ -167,8 +167,9 @@ class KeyRing:
             UnusableTool: it failed, or took too long.
         """
         done = run_gpg((*self._command, *arguments), "show its keys")
-        if done.returncode:
-            raise UnusableTool("gpg cannot show its keys:", *words_of(done.stderr))
+        # Without its agent gpg shows no secret key, and ends well.
+        if done.returncode or agent_trouble(done.stderr):
+            raise UnusableTool("gpg cannot show its keys:", *failure_of(done.stderr))
         return done.stdout
 
     def take_in(self, file: Path) -> list[str]:

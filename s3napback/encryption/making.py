@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from s3napback.encryption.options import chosen_home
-from s3napback.encryption.running import run_gpg, words_of
+from s3napback.encryption.running import failure_of, run_gpg
 from s3napback.errors import UnusableTool
 from s3napback.regexes import regex
 
@@ -43,7 +43,7 @@ def make_key(user: str, passphrase: str) -> str:
     if done.returncode or created is None:
         is_there = b"already exists" in done.stderr
         hint = ("  encrypt for the one that is there: --recipient, or its number at the terminal",) if is_there else ()
-        raise UnusableTool("gpg could not make a key:", *words_of(done.stderr), *hint)
+        raise UnusableTool("gpg could not make a key:", *failure_of(done.stderr), *hint)
     return created["fingerprint"].decode()
 
 

@@ -21,6 +21,23 @@ is gone has left in its home, or for an agent that is stopped."""
 STATUS = "[GNUPG:] "
 """Begins what gpg tells programs, which people need not see."""
 
+_NO_AGENT = (
+    "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only "
+    "or full disk, or its path has more than 86 bytes, too many for the agent's socket, copy it (cp -a), and set "
+    "GpgHome to the copy"
+)
+_NOT_STARTED = (
+    "gpg's settings say no-autostart, in gpg.conf or common.conf of its home or of /etc/gnupg, and what it needs for "
+    "keys does not run: take that line out, or start it with gpgconf"
+)
+AGENT_TROUBLE = (
+    ("no gpg-agent running", _NOT_STARTED),
+    ("no keyboxd running", _NOT_STARTED),
+    ("connect to the agent", _NO_AGENT),
+    ("connect to the gpg-agent", _NO_AGENT),
+)
+"""What gpg says when it cannot reach what keeps its keys, and what that means."""
+
 _BURYING_SECONDS = 5.0  # for a process that was killed to be gone, unless it hangs in a dead file system
 _NOTHING_TO_DECRYPT = (b"no valid OpenPGP data found", b"failed: Unknown system error", b"failed: No data")
 _REMARKS = (b"gpg: WARNING: ", b"gpg: Note: ")
@@ -114,3 +131,15 @@ def words_of(stderr: bytes) -> list[str]:
     """What gpg said to people, indented, a line each; what it says again and again, while it waits for a lock, once."""
     lines = dict.fromkeys(line for line in stderr.splitlines() if not line.startswith(STATUS.encode()))
     return [f"  {readable(line)}" for line in lines] or ["  it said nothing"]
+
+
+def failure_of(stderr: bytes) -> list[str]:
+    """``words_of`` what failed, and behind them what they mean, where gpg's agent is what they are about."""
+    meaning = agent_trouble(stderr)
+    return [*words_of(stderr), *([meaning] if meaning else [])]
+
+
+def agent_trouble(stderr: bytes) -> str:
+    """What it means where gpg says that it has no agent; empty if it does not say so."""
+    said = stderr.decode(errors="replace")
+    return next((meaning for sign, meaning in AGENT_TROUBLE if sign in said), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -220,6 +221,27 @@ def test_a_key_that_cannot_sign_stops_everything_at_the_start(site: Site, case: 
         refused = site.run(expect=2).stderr
     assert words in refused
     assert name in refused
+    assert site.archive_keys() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "length", "words"),
+    [("no-autostart\n", 0, "gpg's settings say no-autostart"), ("", 90, "its path has more than 86 bytes")],
+    ids=["told not to start it", "its socket has no room"],
+)
+def test_where_gpg_has_no_agent_that_is_said_and_not_that_there_is_no_key(
+    site: Site, tmp_path: Path, settings: str, length: int, words: str
+) -> None:
+    with gpg_home() as home:
+        recipient = home.make_key("Backup <backup@example.org>")
+        signer = home.make_key("S <s@e.org>", usage="sign", algorithm="ed25519")
+        subprocess.run(["gpgconf", "--homedir", str(home.path), "--kill", "gpg-agent"], check=True)
+        copy = shutil.copytree(home.path, tmp_path / f"home{'x' * length}", ignore=shutil.ignore_patterns("S.*"))
+    (copy / "gpg.conf").write_text(settings)
+    site.configure_cycle("", general=f"GpgHome {copy}\nGpgRecipient {recipient}\nGpgSignKey {signer}")
+    refused = site.run(expect=2).stderr
+    assert words in refused
+    assert "no such secret key" not in refused
     assert site.archive_keys() == []
 
 

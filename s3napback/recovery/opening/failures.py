@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from s3napback.encryption.running import STATUS, can_decrypt
+from s3napback.encryption.running import AGENT_TROUBLE, STATUS, can_decrypt
 from s3napback.environment import Family
 from s3napback.errors import PipelineError, StoreError
 from s3napback.scarcity import scarcity
@@ -49,15 +49,6 @@ _NO_KEY = (
     "GpgHome; where nobody can be asked for a passphrase, use --passphrase-file"
 )
 _NO_TERMINAL = "gpg has no terminal to ask for the passphrase on: use --passphrase-file"
-_NO_AGENT = (
-    "gpg's agent, which works with secret keys, cannot be started or reached here. If GpgHome lies on a read-only "
-    "or full disk, or its path has more than 86 bytes, too many for the agent's socket, copy it (cp -a), and set "
-    "GpgHome to the copy"
-)
-_NOT_STARTED = (
-    "gpg's settings say no-autostart, in gpg.conf or common.conf of its home or of /etc/gnupg, and what it needs for "
-    "keys does not run: take that line out, or start it with gpgconf"
-)
 _UNPROTECTED = (
     "it bears no protection against changes, which somebody has taken away, unless a very old gpg made it: “s3napback "
     "help original” tells how such a one is read by hand"
@@ -86,10 +77,7 @@ _OF_DECODING = (
     ("No passphrase given", "the key needs a passphrase: run on a terminal, or name a file with --passphrase-file"),
     ("Operation cancelled", "the passphrase was not given"),
     ("No pinentry", "gpg cannot ask for the passphrase here: install pinentry, or use --passphrase-file"),
-    ("no gpg-agent running", _NOT_STARTED),
-    ("no keyboxd running", _NOT_STARTED),
-    ("connect to the agent", _NO_AGENT),
-    ("connect to the gpg-agent", _NO_AGENT),
+    *AGENT_TROUBLE,
     # Behind this gpg says that it has no secret key, too.
     ("decryption failed: Inappropriate ioctl", _NO_TERMINAL),
     ("No secret key", _NO_KEY),
