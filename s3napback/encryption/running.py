@@ -30,11 +30,16 @@ _NOT_STARTED = (
     "gpg's settings say no-autostart, in gpg.conf or common.conf of its home or of /etc/gnupg, and what it needs for "
     "keys does not run: take that line out, or start it with gpgconf"
 )
+_NO_KEYBOXD = (
+    "gpg's keyboxd, which keeps public keys where common.conf says use-keyboxd, cannot be started or reached here. "
+    "Install it, or see to GpgHome, if that lies on a read-only or full disk"
+)
 AGENT_TROUBLE = (
     ("no gpg-agent running", _NOT_STARTED),
     ("no keyboxd running", _NOT_STARTED),
     ("connect to the agent", _NO_AGENT),
     ("connect to the gpg-agent", _NO_AGENT),
+    ("connect to the keyboxd", _NO_KEYBOXD),
 )
 """What gpg says when it cannot reach what keeps its keys, and what that means."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3napback.encryption.chunks import Unpredictable
-from s3napback.encryption.running import run_gpg
+from s3napback.encryption.running import failure_of, run_gpg
 from s3napback.encryption.session import session_key
 from s3napback.errors import UnusableTool
 from tests.waiting import becomes, is_running
@@ -35,3 +35,22 @@ def test_what_it_has_started_ends_with_it(tmp_path: Path, ask: Callable[[str], N
     with pytest.raises(error):
         ask(str(program))
     assert becomes(lambda: not is_running(int(agent.read_text())))
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("gpg: can't connect to the agent: General error\n", "gpg's agent, which works with secret keys"),
+        ("gpg: no gpg-agent running in this session\n", "gpg's settings say no-autostart"),
+        # As 2.4.7 has it, which Debian 12 lacks.
+        (
+            "gpg: keyboxd: probably not installed\ngpg: can't connect to the keyboxd: Configuration error\n",
+            "gpg's keyboxd, which keeps public keys",
+        ),
+    ],
+)
+def test_what_it_means_that_a_daemon_is_not_there_stands_behind_its_words(said: str, meaning: str) -> None:
+    *words, remedy = failure_of(said.encode())
+    assert words == [f"  {line}" for line in said.splitlines()]
+    assert remedy.startswith(meaning)
+    assert failure_of(b"gpg: signing failed: No secret key\n") == ["  gpg: signing failed: No secret key"]
