@@ -22,12 +22,13 @@ from s3napback.index.headers import (
     Headers,
     Span,
     UnknownForm,
-    folder_form,
+    folder_at,
     group_length,
     normal_below,
     normalised,
     number,
     own_description,
+    with_form,
 )
 from s3napback.index.line_text import escaped, moment_text
 from s3napback.index.lines import FOLDER, TYPES
@@ -165,10 +166,11 @@ class Follower:
                 if position >= end:
                     self._left, self._drops, position = position - end, False, end
                     continue
-                length = group_length(block, position)
+                found = folder_at(block, position) if self._is_among_folders else None
+                length = len(found[0]) if found else group_length(block, position)
                 if position + length <= end:
-                    group = _copied(block, position, length)
-                    passing = self._taken(group)
+                    group, form = found or with_form(_copied(block, position, length))
+                    passing = self._taken(group, form)
                     if passing is not group:
                         yield block[start:position]
                         yield memoryview(passing)
@@ -179,7 +181,7 @@ class Follower:
             position += self._collect(block, position)
             start = position
             if group_length(self._group, 0) <= len(self._group):
-                yield memoryview(self._taken(self._whole_group()))
+                yield memoryview(self._taken(*with_form(self._whole_group())))
         self._rest = block[position:]
         if not self.has_ended:
             yield block[start:position]
@@ -322,9 +324,8 @@ class Follower:
         told = self._told[kind, length][who] = found, label
         return told
 
-    def _taken(self, group: Group) -> Group | memoryview:
+    def _taken(self, group: Group, form: FolderForm | None) -> Group | memoryview:
         """Take note of the member that a group of headers describes, and tell what of them passes."""
-        form = folder_form(group)
         self._is_among_folders = form is not None
         self._drops = False
         if self._gate is not None and not self._gate.passes_all and group != _EMPTY:
@@ -342,7 +343,7 @@ class Follower:
     def _noted(self, group: Group, form: FolderForm | None) -> Group | memoryview:
         if form is not None:
             told = self._told[DIRECTORY, 0].get(form.who) or self._learned(DIRECTORY, 0, form.who)
-            self._put_folder(group, told[1], moment_text(form.seconds, form.nanoseconds), form.path)
+            self._put_folder(group, told[1], form.modified, form.path)
             return self._judged(group, form.path, form.normal, (form.start, form.end))
         if group == _EMPTY:
             self.has_ended = True

@@ -75,7 +75,8 @@ class Gatherer:
 
     def put_folder(self, line: bytes, length: int) -> None:
         """Write the line of a directory, whose headers have so many bytes."""
-        self.flush()
+        if self.lines or self.pending:
+            self.flush()
         self.writer.write_folder(line, self.at)
         self.at += length
         self._began = self.at

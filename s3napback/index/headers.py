@@ -71,8 +71,7 @@ class FolderForm(NamedTuple):
         path: as it stands in the archive.
         normal: the same, normalised.
         who: mode, user and group, 24 bytes as they stand in the header.
-        seconds: of its modification, since 1970.
-        nanoseconds: besides.
+        modified: seconds since 1970, as lines of an index have them (``line_text.moment_text``).
         start: where in the group the list of its entries begins.
         end: where that ends.
     """
@@ -80,8 +79,7 @@ class FolderForm(NamedTuple):
     path: bytes
     normal: bytes
     who: bytes
-    seconds: int
-    nanoseconds: int
+    modified: bytes
     start: int
     end: int
 
@@ -95,7 +93,37 @@ def folder_form(group: Group) -> FolderForm | None:
     size, extended, magic = _FIRST.unpack_from(group)
     if extended != EXTENDED or magic != _MAGIC or not size.isdigit():
         return None
-    end = BLOCK_SIZE + int(size, 8)
+    return _listing_form(group, BLOCK_SIZE + int(size, 8))
+
+
+def with_form(group: Group) -> tuple[Group, FolderForm | None]:
+    """All headers of a member, and what ``folder_form`` makes of them."""
+    return group, folder_form(group)
+
+
+def folder_at(block: memoryview, position: int) -> tuple[bytes, FolderForm] | None:
+    """All headers of a folder, copied, and what ``folder_form`` makes of them; None also if they go on behind a block.
+
+    Args:
+        block: of an archive.
+        position: where in it a member begins.
+    """
+    if position + 3 * BLOCK_SIZE > len(block):
+        return None
+    size, extended, magic = _FIRST.unpack_from(block, position)
+    if extended != EXTENDED or magic != _MAGIC or not size.isdigit():
+        return None
+    content = int(size, 8)
+    after = position + 2 * BLOCK_SIZE + content + -content % BLOCK_SIZE
+    if after > len(block):
+        return None
+    group = bytes(block[position:after])
+    form = _listing_form(group, BLOCK_SIZE + content)
+    return None if form is None else (group, form)
+
+
+def _listing_form(group: Group, end: int) -> FolderForm | None:
+    """``folder_form`` of an extended header, whose content ends at ``end``, and one more."""
     own = end + -end % BLOCK_SIZE
     found = _LISTED.match(group, BLOCK_SIZE, end)
     if found is None or own + BLOCK_SIZE != len(group):
@@ -109,12 +137,14 @@ def folder_form(group: Group) -> FolderForm | None:
         path = name.partition(b"\0")[0]
     elif BLOCK_SIZE + int(length) != found.end(2) + 1:
         return None
-    nanoseconds = int(fraction.ljust(9, b"0")) if fraction else 0
-    try:
-        whole = number(time) if seconds is None else int(seconds)
-        return FolderForm(path, normalised(path), who, whole, nanoseconds, found.end(), end - 1)
-    except UnknownForm:
-        return None
+    if seconds is None:
+        try:
+            seconds = b"%d" % number(time)
+        except UnknownForm:
+            return None
+    elif fraction and fraction.strip(b"0"):
+        seconds += b"." + fraction.ljust(9, b"0")
+    return FolderForm(path, normalised(path), who, seconds, found.end(), end - 1)
 
 
 def own_description(block: memoryview, position: int) -> tuple[bytes, tuple[int, int] | None] | None:

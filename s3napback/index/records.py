@@ -118,6 +118,11 @@ def encode(part: Part) -> bytes:
     return part.encoded or _encoded(b"\0".join(part.entries), part.records)
 
 
+def encode_names(names: bytes) -> bytes:
+    """The same of entries without records, a zero byte between each and the next."""
+    return _encoded(names, ())
+
+
 def encode_taken(names: bytes, changes: Mapping[bytes, Record | bytes]) -> bytes | None:
     """The same where changes tell that all names are stored, and of these alone; None if they do not.
 

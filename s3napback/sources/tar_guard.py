@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 from s3napback.formatting import printable, shortened
-from s3napback.index.headers import FolderForm, Group, Span, folder_form, group_length, plain_size
+from s3napback.index.headers import FolderForm, Group, Span, folder_at, folder_form, group_length, plain_size, with_form
 from s3napback.records import dataclass
 from s3napback.sources.in_use import MOST, Data, has_signs, named_in
 from s3napback.sources.kept_out import KeptOut
@@ -162,10 +162,11 @@ class TarGuard:
             if not self._group and (step := self._harmless(block, position, end)):
                 position += step
                 continue
-            length = group_length(block, position)
+            found = None if self._group or self._reads_files else folder_at(block, position)
+            length = len(found[0]) if found else group_length(block, position)
             if not self._group and position + length <= end:
-                group = bytes(block[position : position + length])
-                passing = self.passing(group, folder_form(group))
+                group, form = found or with_form(bytes(block[position : position + length]))
+                passing = self.passing(group, form)
                 if passing is not group:
                     yield block[start:position]
                     yield memoryview(passing)

@@ -12,6 +12,7 @@ import pytest
 from s3napback.index.headers import (
     Headers,
     UnknownForm,
+    folder_at,
     folder_form,
     group_length,
     moment,
@@ -20,6 +21,7 @@ from s3napback.index.headers import (
     path_below,
     plain_size,
 )
+from s3napback.index.line_text import moment_text
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,9 @@ def test_what_is_read_for_speed_is_what_is_read_thoroughly(tmp_path: Path) -> No
         headers = Headers(group)
         if form := folder_form(group):
             folders += 1
-            assert (form.path, (form.seconds, form.nanoseconds)) == (headers.path, headers.modified)
+            assert (form.path, form.modified) == (headers.path, moment_text(*headers.modified))
+            assert folder_at(memoryview(b"before" + group + b"behind"), 6) == (group, form)
+            assert folder_at(memoryview(group[:-1]), 0) is None
             assert (form.start, form.end) == headers.dumpdir
         elif len(group) == 1536 and headers.dumpdir is None and (told := own_description(memoryview(group), 0)):
             members += 1
