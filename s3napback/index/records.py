@@ -166,8 +166,7 @@ def _deflated(content: bytes) -> bytes:
     # Most directories are small; to deflate them would take longer than all the rest.
     if len(content) < _TINY:
         return _AS_IT_IS + content
-    stream = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _WINDOW)
-    return _DEFLATED + stream.compress(content) + stream.flush()
+    return _DEFLATED + isal_zlib.compress(content, _LEVEL, _WINDOW)
 
 
 def _inflated(data: bytes) -> bytes:
