@@ -295,7 +295,7 @@ class Guard:
             self._failure = f"has not come back within {seconds:g} seconds"
         except NoThread:
             result = action()
-        except Exception as error:  # noqa: BLE001 - not every handler passes all that goes wrong to handleError
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - not all of them pass what goes wrong to handleError
             self._failure = _told(error)
         if not self._failure:
             return result
@@ -306,7 +306,7 @@ class Guard:
         self._is_off = True
         note_loss(name_of(self._handler))
         # A thread that hangs may hold its lock, which the end of logging waits for.
-        vars(self._handler).update(dict.fromkeys(("acquire", "release", "flush", "close"), _nothing))
+        vars(self._handler).update(dict.fromkeys(("acquire", "release", "flush", "close"), nothing))
         line = f"the log handler {name_of(self._handler)} {self._failure}; {self.consequence}"
         logger = logging.getLogger("s3napback")
         if not any(map(is_console, (*logger.handlers, *logging.root.handlers))):
@@ -321,7 +321,7 @@ def _told(error: BaseException | None) -> str:
     return f"cannot write: {type(error).__name__}: {error}".removesuffix(": ")
 
 
-def _is_of_python(handler: logging.Handler, kind: str) -> bool:
+def is_of_python(handler: logging.Handler, kind: str) -> bool:
     """Whether it is one of ``logging.handlers``, which is loaded only where something in it is asked for."""
     handlers = sys.modules.get("logging.handlers")
     return handlers is not None and isinstance(handler, vars(handlers)[kind])
@@ -329,12 +329,12 @@ def _is_of_python(handler: logging.Handler, kind: str) -> bool:
 
 def _is_cut_off(handler: logging.Handler) -> bool:
     """Whether it is one that drops in silence what its host does not take: Python's for pickled records by TCP."""
-    return _is_of_python(handler, "SocketHandler") and vars(handler).get("sock") is None
+    return is_of_python(handler, "SocketHandler") and vars(handler).get("sock") is None
 
 
 def _look_at_answers(handler: Any) -> None:
     """Have one that sends records by HTTP look at what it is answered: Python's takes a refusal for good."""
-    if not _is_of_python(handler, "HTTPHandler"):
+    if not is_of_python(handler, "HTTPHandler"):
         return
     connect = handler.getConnection
 
@@ -358,7 +358,7 @@ def name_of(handler: logging.Handler) -> str:
     return handler.get_name() or type(handler).__name__
 
 
-def _nothing(*_arguments: object) -> None:
+def nothing(*_arguments: object) -> None:
     """Take the place of what could hang."""
 
 

@@ -35,8 +35,11 @@ from s3napback.log_handlers import (
     are_whole,
     is_console,
     is_journal,
+    is_of_python,
     is_pipe,
+    name_of,
     note_loss,
+    nothing,
     open_safely_from_now,
     opened_safely,
 )
@@ -224,13 +227,21 @@ def _safeguard_all(debug: bool) -> None:
     """Those that a file has brought, and those that stand behind them."""
     import logging.handlers  # noqa: PLC0415 - reading the file has imported it
 
-    for handler in [handler for _, handler in _all_handlers()]:
-        guarded: logging.Handler | None = handler
-        while guarded is not None:
-            guard = _safeguard(guarded, debug)
-            if guard is not None and isinstance(guarded, logging.handlers.SMTPHandler):
-                Letter(guarded, guard)
-            guarded = guarded.target if isinstance(guarded, logging.handlers.MemoryHandler) else None
+    for handler in _made_by_file():
+        guard = _safeguard(handler, debug)
+        if guard is not None and isinstance(handler, logging.handlers.SMTPHandler):
+            Letter(handler, guard)
+
+
+def _made_by_file() -> list[logging.Handler]:
+    """The handlers of all loggers, each before those that stand behind it."""
+    found: dict[logging.Handler, None] = {}
+    for _, handler in _all_handlers():
+        behind: logging.Handler | None = handler
+        while behind is not None:
+            found[behind] = None
+            behind = getattr(behind, "target", None) if is_of_python(behind, "MemoryHandler") else None
+    return list(found)
 
 
 def _safeguard(handler: logging.Handler, debug: bool) -> Guard | None:
@@ -263,7 +274,7 @@ def finish() -> bool:
             _close_all()
         except TookTooLong:
             _note_not_closed("")
-        except Exception as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
+        except Exception as error:  # noqa: BLE001 - a handler that no logger has can be of any class, too
             _note_not_closed(f" ({type(error).__name__}: {error})")
     return are_whole()
 
@@ -271,9 +282,25 @@ def finish() -> bool:
 def _close_all() -> None:
     """Close all handlers, and send what they have held back, also for each other; may hang."""
     try:
+        for handler in _made_by_file():
+            if not is_console(handler):
+                _close(handler)
         logging.shutdown()
     finally:
         send_letters()
+
+
+def _close(handler: logging.Handler) -> None:
+    """Close one. ``logging.shutdown`` is silent on what a disk says at that, and closes no other one after others."""
+    failure: Exception | None = None
+    for step in (handler.flush, handler.close) if getattr(handler, "flushOnClose", True) else (handler.close,):
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
+            failure = failure or error
+    vars(handler).update(flush=nothing, close=nothing)
+    if failure is not None:
+        _note_not_closed(f" ({name_of(handler)}: {type(failure).__name__}: {failure})")
 
 
 def _note_not_closed(why: str) -> None:

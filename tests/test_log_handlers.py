@@ -277,8 +277,20 @@ def test_a_healthy_encrypted_machine_is_done_without_warnings(site: Site, key: K
     assert site.run("--strict", "--quiet").stderr == ""
 
 
-@pytest.mark.parametrize("failing", ["emit", "close"])
-def test_a_handler_that_fails_in_a_way_of_its_own_is_asked_once_and_said(site: Site, failing: str) -> None:
+@pytest.mark.parametrize(
+    ("failing", "error", "said"),
+    [
+        ("emit", "RuntimeError('queue is closed')", "cannot write: RuntimeError: queue is closed"),
+        ("emit", "SystemExit(0)", "cannot write: SystemExit: 0"),
+        ("close", "RuntimeError('queue is closed')", "closed (far: RuntimeError: queue is closed)"),
+        # Of a disk that says so as late as that.
+        ("close", "OSError(122, 'quota is used up')", "closed (far: OSError: [Errno 122] quota is used up)"),
+        ("flush", "OSError(122, 'quota is used up')", "closed (far: OSError: [Errno 122] quota is used up)"),
+    ],
+)
+def test_a_handler_that_fails_in_a_way_of_its_own_is_asked_once_and_said(
+    site: Site, failing: str, error: str, said: str
+) -> None:
     """``RuntimeError`` is also what Python raises where no thread can begin; a log is then written without one."""
     (site.root / "odd.py").write_text(
         "import logging, os\n"
@@ -286,10 +298,10 @@ def test_a_handler_that_fails_in_a_way_of_its_own_is_asked_once_and_said(site: S
         "    def emit(self, record): pass\n"
         f"    def {failing}(self, *_):\n"
         f"        with open('{site.root}/calls', 'a') as calls: calls.write('once\\n')\n"
-        "        raise RuntimeError('queue is closed')\n"
+        f"        raise {error}\n"
     )
     option, log = configure(site, "odd.Odd\nargs=()")
     done = site.run(option, expect=1, environment={"PYTHONPATH": str(site.root)})
     assert (site.root / "calls").read_text() == "once\n"
-    assert "RuntimeError: queue is closed" in done.stderr
+    assert said in done.stderr
     assert "2 failed" in log.read_text()
