@@ -234,14 +234,14 @@ def _safeguard_all(debug: bool) -> None:
 
 
 def _made_by_file() -> list[logging.Handler]:
-    """The handlers of all loggers, each before those that stand behind it."""
-    found: dict[logging.Handler, None] = {}
+    """The handlers of all loggers, each before those that stand behind it; one of several loggers is there as often."""
+    found: list[logging.Handler] = []
     for _, handler in _all_handlers():
         behind: logging.Handler | None = handler
         while behind is not None:
-            found[behind] = None
+            found.append(behind)
             behind = getattr(behind, "target", None) if is_of_python(behind, "MemoryHandler") else None
-    return list(found)
+    return found
 
 
 def _safeguard(handler: logging.Handler, debug: bool) -> Guard | None:
