@@ -37,6 +37,18 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert parent.part(b"other", b"x")[0].entries == ()
 
 
+def test_names_of_which_nothing_more_becomes_known_are_read_as_they_were_written(tmp_path: Path) -> None:
+    folders = {b"%d" % number: (b"Da%d" % number, b"Nb", b"Ob") for number in range(2 * database._BATCH + 1)}
+    with NewIndex(tmp_path / "index", tmp_path / "links") as new:
+        for path, entries in folders.items():
+            new.add_names(path, b"\0".join(entries))
+        new.finish()
+        assert {path: tuple(now) for path, now, _ in new.differing(None)} == folders
+    with ParentIndex(tmp_path / "index") as parent:
+        for path, entries in folders.items():
+            assert tuple(parent.part(path, entries[0][1:])[0].entries) == entries
+
+
 KINDS_OF_PARTS = ("settled", "open", "names")
 
 
