@@ -142,7 +142,7 @@ def _listing_form(group: Group, end: int) -> FolderForm | None:
             seconds = b"%d" % number(time)
         except UnknownForm:
             return None
-    elif fraction and fraction.strip(b"0"):
+    elif fraction:
         seconds += b"." + fraction.ljust(9, b"0")
     return FolderForm(path, normalised(path), who, seconds, found.end(), end - 1)
 

@@ -38,7 +38,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 def test_names_of_which_nothing_more_becomes_known_are_read_as_they_were_written(tmp_path: Path) -> None:
-    folders = {b"%d" % number: (b"Da%d" % number, b"Nb", b"Ob") for number in range(2 * database._BATCH + 1)}
+    folders = {b"%d" % number: (b"D%d" % number, b"Nb", b"Ob") for number in range(2 * database._BATCH + 1)}
     with NewIndex(tmp_path / "index", tmp_path / "links") as new:
         for path, entries in folders.items():
             new.add_names(path, b"\0".join(entries))
