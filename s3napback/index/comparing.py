@@ -229,8 +229,11 @@ class _Place:
 
         None is everything else, files with several names and links among it.
         """
-        part = self._parent.part_of(entries[0][1:])
-        if not (self._is_plain and part.encoded and part.as_passed_over == b"\0".join(entries) and self._is_there()):
+        part, listed = self._parent.part_of(entries[0][1:]), b"\0" + b"\0".join(entries)
+        if not (self._is_plain and part.encoded and part.as_passed_over == listed[1:] and self._is_there()):
+            return None
+        if b"\0" + UNREAD in listed:
+            # tar takes it anew, and it may be something else by now, or have other names.
             return None
         names = [entry[1:] for entry in part.entries if entry[:1] == STORED]
         if not all(stat.S_ISREG(mode) for mode, _user, _group in {record[0] for record in part.records}):
