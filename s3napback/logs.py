@@ -155,7 +155,7 @@ def _load(path: Path, debug: bool) -> None:
         parser.read_string(_text(path))
         with opened_safely():
             logging.config.fileConfig(parser, disable_existing_loggers=False)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         logging.shutdown()  # closes the handlers that were opened before the one that failed
         _safeguard_all(debug)
         _remove_own_handlers()
@@ -188,7 +188,7 @@ def _explain_file(error: OSError) -> str:
     return f"{error.filename}: {reason}; {advice}"
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception | SystemExit) -> str:
     if isinstance(error, KeyError):
         return f"section or entry {error} is missing"
     return ini_flaw(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -274,7 +274,7 @@ def finish() -> bool:
             _close_all()
         except TookTooLong:
             _note_not_closed("")
-        except Exception as error:  # noqa: BLE001 - a handler that no logger has can be of any class, too
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler that no logger has can be of any class, too
             _note_not_closed(f" ({type(error).__name__}: {error})")
     return are_whole()
 
@@ -292,11 +292,11 @@ def _close_all() -> None:
 
 def _close(handler: logging.Handler) -> None:
     """Close one. ``logging.shutdown`` is silent on what a disk says at that, and closes no other one after others."""
-    failure: Exception | None = None
+    failure: BaseException | None = None
     for step in (handler.flush, handler.close) if getattr(handler, "flushOnClose", True) else (handler.close,):
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
             failure = failure or error
     vars(handler).update(flush=nothing, close=nothing)
     if failure is not None:

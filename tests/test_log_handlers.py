@@ -277,12 +277,18 @@ def test_a_healthy_encrypted_machine_is_done_without_warnings(site: Site, key: K
     assert site.run("--strict", "--quiet").stderr == ""
 
 
+def test_a_file_that_asks_for_the_programs_end_is_refused(site: Site) -> None:
+    option, _ = configure(site, "StreamHandler\nargs=(sys.exit(0),)")
+    assert "logging cannot be set up from this file: SystemExit" in site.run(option, expect=2).stderr
+
+
 @pytest.mark.parametrize(
     ("failing", "error", "said"),
     [
         ("emit", "RuntimeError('queue is closed')", "cannot write: RuntimeError: queue is closed"),
         ("emit", "SystemExit(0)", "cannot write: SystemExit: 0"),
         ("close", "RuntimeError('queue is closed')", "closed (far: RuntimeError: queue is closed)"),
+        ("close", "SystemExit(0)", "closed (far: SystemExit: 0)"),
         # Of a disk that says so as late as that.
         ("close", "OSError(122, 'quota is used up')", "closed (far: OSError: [Errno 122] quota is used up)"),
         ("flush", "OSError(122, 'quota is used up')", "closed (far: OSError: [Errno 122] quota is used up)"),
