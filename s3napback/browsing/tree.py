@@ -243,13 +243,13 @@ class Tree:
 
     def _note_letter(self, folder: bytes, letter: bytes, name: bytes) -> None:
         found = self._execute(
-            "SELECT letter, state & 3, lined FROM node WHERE folder = ? AND name = ?", folder, name
+            "SELECT letter, state & 3, state & 4, lined FROM node WHERE folder = ? AND name = ?", folder, name
         ).fetchone()
         if found is None:
             if letter == UNREAD:
                 self.note_missing(folder, [name])
             return
-        kind, state, lined = found
+        kind, state, is_doubted, lined = found
         if kind == IS_FOLDER and lined < self.number and letter != DIRECTORY:
             self._remove(folder, name)
             if letter == UNREAD:
@@ -257,7 +257,8 @@ class Tree:
             return
         if letter == UNREAD and lined < self.number:
             state = max(state, OLDER)
-        is_other = (state == MISSING and letter != UNREAD) or (letter == DIRECTORY and state == THERE)
+        # In a folder that the archive before could not read, nothing is known of what has a directory's letter.
+        is_other = (state == MISSING and letter != UNREAD) or (letter == DIRECTORY and not (state and is_doubted))
         if is_other and kind != IS_FOLDER:
             self._remove(folder, name)
         else:

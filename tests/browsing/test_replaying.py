@@ -17,6 +17,7 @@ from s3napback.browsing.interest import Interest, read_pattern
 from s3napback.browsing.nodes import IS_FOLDER, MISSING, OLDER, THERE, FolderRow, MemberRow
 from s3napback.browsing.telling import tell
 from s3napback.browsing.tree import Tree
+from s3napback.config.settings import JobSettings
 from s3napback.index.lines import FILE
 from s3napback.index.records import DamagedIndex
 from s3napback.recovery.inspecting import Members
@@ -31,13 +32,15 @@ States = dict[str, int]
 class Nights:
     """A chain of archives, and the tree that each way of being told leads to."""
 
-    def __init__(self, root: Path, *, margin: int = 0) -> None:
+    def __init__(self, root: Path, *, margin: int = 0, tar_options: tuple[str, ...] = ()) -> None:
         self.root = root
         self.source = root / "source"
         (self.source / "folder" / "inner").mkdir(parents=True)
         for name in ("file", "folder/one", "folder/two", "folder/inner/deep"):
             (self.source / name).write_text(name)
-        self.chain = IndexedChain(directory_source(self.source, margin=margin), root / "archives")
+        self.chain = IndexedChain(
+            directory_source(self.source, JobSettings(tar_options=tar_options), margin=margin), root / "archives"
+        )
         self.lines: list[bytes] = []
         self.top = str(self.source).strip("/").encode()
 
@@ -192,6 +195,40 @@ def test_a_socket_in_the_place_of_a_file_leaves_nothing_of_it(nights: Nights) ->
     for _ in range(2):
         nights.night()
         assert "file" not in nights.require_as_replayed()
+
+
+@pytest.mark.parametrize("nights_between", [0, 1])
+@pytest.mark.parametrize("what", ["socket", "folder left out"])
+def test_what_takes_the_place_of_a_file_that_was_not_read_leaves_nothing_of_the_older_one(
+    tmp_path: Path, what: str, nights_between: int
+) -> None:
+    nights = Nights(tmp_path, tar_options=("--exclude-tag-all=tag",))
+    nights.night()
+    source, file, aside = nights.source, nights.source / "folder" / "one", tmp_path / "aside"
+    file.unlink()
+    file.write_text("changed")
+    # More than all buffers hold, so that tar has not come to the other yet.
+    (source / "0 large").write_bytes(bytes(40_000_000))
+
+    def vanish() -> None:
+        _wait_until_read(source / "0 large")
+        file.rename(aside)
+
+    nights.night(vanish)
+    assert nights.require_as_replayed()["folder/one"] == OLDER
+    for _ in range(nights_between):
+        aside.rename(file)
+        (source / "0 large").write_bytes(bytes(40_000_000))
+        nights.night(vanish)
+        assert nights.require_as_replayed()["folder/one"] == OLDER
+    if what == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(f"/proc/self/fd/{_opened(source)}/folder/one")
+    else:
+        file.mkdir()
+        (file / "tag").touch()
+    nights.night()
+    assert "folder/one" not in nights.require_as_replayed()
 
 
 def test_a_folder_that_is_gone_takes_all_in_it_along_and_comes_back_without_it(nights: Nights) -> None:
