@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from s3napback import ending
 from s3napback.crews import NoThread, TookTooLong, within
+from s3napback.errors import Interrupted
 from s3napback.formatting import printable
 from s3napback.ownership import open_log
 from s3napback.screen import above
@@ -295,7 +296,8 @@ class Guard:
             self._failure = f"has not come back within {seconds:g} seconds"
         except NoThread:
             result = action()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - not all of them pass what goes wrong to handleError
+        except BaseException as error:  # noqa: BLE001 - not all of them pass what goes wrong to handleError
+            pass_signal_on(error)
             self._failure = _told(error)
         if not self._failure:
             return result
@@ -309,16 +311,32 @@ class Guard:
         vars(self._handler).update(dict.fromkeys(("acquire", "release", "flush", "close"), nothing))
         line = f"the log handler {name_of(self._handler)} {self._failure}; {self.consequence}"
         logger = logging.getLogger("s3napback")
-        if not any(map(is_console, (*logger.handlers, *logging.root.handlers))):
+        others = (other for other in (*logger.handlers, *logging.root.handlers) if other is not self._handler)
+        if not any(map(is_console, others)):
             _say(line)
         if not ending.has_begun():
             logger.warning("%s", line)
 
 
+def pass_signal_on(error: BaseException) -> None:
+    """Of what a handler, which can be of any class, lets through, only a signal that has reached us is for others.
+
+    Raises:
+        Interrupted: it is that.
+    """
+    if isinstance(error, Interrupted):
+        raise error
+
+
 def _told(error: BaseException | None) -> str:
     if isinstance(error, Unwritten):
         return str(error)
-    return f"cannot write: {type(error).__name__}: {error}".removesuffix(": ")
+    return f"cannot write: {described(error)}"
+
+
+def described(error: BaseException | None) -> str:
+    """What an exception of any class is, and what it says, if anything."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def is_of_python(handler: logging.Handler, kind: str) -> bool:

@@ -33,6 +33,7 @@ from s3napback.log_handlers import (
     Guard,
     PatientOutput,
     are_whole,
+    described,
     is_console,
     is_journal,
     is_of_python,
@@ -42,6 +43,7 @@ from s3napback.log_handlers import (
     nothing,
     open_safely_from_now,
     opened_safely,
+    pass_signal_on,
 )
 from s3napback.ownership import read_own_file
 
@@ -245,17 +247,18 @@ def _made_by_file() -> list[logging.Handler]:
 
 
 def _safeguard(handler: logging.Handler, debug: bool) -> Guard | None:
-    """What keeps a handler from holding a run up; None if it is the terminal's, or has one already."""
+    """What keeps a handler from holding a run up; None if it writes to the terminal as usual, or has one already."""
     if isinstance(handler.formatter, _OneLineFormatter):
         return None
     handler.setFormatter(_OneLineFormatter(handler.formatter or logging.Formatter(), debug))
     open_safely_from_now(handler)
-    if is_console(handler):
-        vars(handler)["handleError"] = FailureReport(handler)
-        if type(handler).emit is logging.StreamHandler.emit:
-            vars(handler)["emit"] = PatientOutput(handler).emit
-        return None
-    return Guard(handler)
+    is_usual = type(handler).emit is logging.StreamHandler.emit
+    if not is_console(handler) or not (is_usual or isinstance(handler, ConsoleHandler)):
+        return Guard(handler)
+    vars(handler)["handleError"] = FailureReport(handler)
+    if is_usual:
+        vars(handler)["emit"] = PatientOutput(handler).emit
+    return None
 
 
 def finish() -> bool:
@@ -274,8 +277,9 @@ def finish() -> bool:
             _close_all()
         except TookTooLong:
             _note_not_closed("")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler that no logger has can be of any class, too
-            _note_not_closed(f" ({type(error).__name__}: {error})")
+        except BaseException as error:  # noqa: BLE001 - a handler that no logger has can be of any class, too
+            pass_signal_on(error)
+            _note_not_closed(f" ({described(error)})")
     return are_whole()
 
 
@@ -296,11 +300,12 @@ def _close(handler: logging.Handler) -> None:
     for step in (handler.flush, handler.close) if getattr(handler, "flushOnClose", True) else (handler.close,):
         try:
             step()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
+        except BaseException as error:  # noqa: BLE001 - a handler of a logging.ini can be of any class
+            pass_signal_on(error)
             failure = failure or error
     vars(handler).update(flush=nothing, close=nothing)
     if failure is not None:
-        _note_not_closed(f" ({name_of(handler)}: {type(failure).__name__}: {failure})")
+        _note_not_closed(f" ({name_of(handler)}: {described(failure)})")
 
 
 def _note_not_closed(why: str) -> None:
@@ -319,8 +324,10 @@ def say_last(message: str) -> None:
         if handler.level <= record.levelno and logger.isEnabledFor(record.levelno):
             handler.handle(record)
     # What handlers have held back until now goes out; ``finish`` tells of those that fail at it.
-    with suppress(Exception):
+    try:
         within(LAST_WORDS_SECONDS, _close_all, "log")
+    except BaseException as error:  # noqa: BLE001 - as there
+        pass_signal_on(error)
 
 
 class _OneLineFormatter(logging.Formatter):

@@ -287,6 +287,9 @@ def test_a_file_that_asks_for_the_programs_end_is_refused(site: Site) -> None:
     [
         ("emit", "RuntimeError('queue is closed')", "cannot write: RuntimeError: queue is closed"),
         ("emit", "SystemExit(0)", "cannot write: SystemExit: 0"),
+        ("emit", "KeyboardInterrupt", "cannot write: KeyboardInterrupt"),
+        ("emit", "BaseException('cut off')", "cannot write: BaseException: cut off"),
+        ("close", "KeyboardInterrupt", "closed (far: KeyboardInterrupt)"),
         ("close", "RuntimeError('queue is closed')", "closed (far: RuntimeError: queue is closed)"),
         ("close", "SystemExit(0)", "closed (far: SystemExit: 0)"),
         # Of a disk that says so as late as that.
@@ -310,4 +313,16 @@ def test_a_handler_that_fails_in_a_way_of_its_own_is_asked_once_and_said(
     done = site.run(option, expect=1, environment={"PYTHONPATH": str(site.root)})
     assert (site.root / "calls").read_text() == "once\n"
     assert said in done.stderr
+    assert "2 failed" in log.read_text()
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('no colours')", "KeyboardInterrupt", "SystemExit(0)"])
+def test_a_terminal_written_to_in_a_way_of_its_own_is_a_log_like_any_other(site: Site, error: str) -> None:
+    (site.root / "odd.py").write_text(
+        f"import logging\nclass Odd(logging.StreamHandler):\n    def emit(self, record): raise {error}\n"
+    )
+    option, log = configure(site, "odd.Odd\nargs=(sys.stderr,)")
+    done = site.run(option, expect=1, environment={"PYTHONPATH": str(site.root)})
+    assert "the log handler far cannot write: " in done.stderr
+    assert done.stderr.count("\n") == 1
     assert "2 failed" in log.read_text()
