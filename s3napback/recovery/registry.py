@@ -110,7 +110,8 @@ def _directory_restore(wanted: Wanted) -> Restore:
             raise UnclearRequest("--in-place and --staging are for a directory, and --to - is standard output")
         if len(wanted.paths) != 1:
             raise UnclearRequest(
-                "of a directory one file or folder can go to standard output: name it as PATH, or a directory with --to"
+                "of a directory one file or folder can go to standard output: "
+                "name it as PATH (. is all of the directory), or restore --to a folder"
             )
         from s3napback.recovery.dumping import FileDump
 
