@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3napback.formatting import printable
-from s3napback.log_handlers import LINES, LONGEST_SECONDS, Guard, Unwritten
+from s3napback.log_guards import Guard, Unwritten
+from s3napback.log_handlers import LINES, LONGEST_SECONDS
 
 if TYPE_CHECKING:
     import logging.handlers

@@ -1,7 +1,6 @@
-"""What stands around every log handler: no log, whatever it does, holds a run up for long, or fails it.
+"""Log handlers of our own, and what those of a logging.ini are opened with: the terminal, the journal, files.
 
-A handler that fails, or takes longer than ``LONGEST_SECONDS``, is switched off for the run, and the others tell that.
-What goes by mail is ``letters``.
+What keeps them from holding a run up is ``log_guards``.
 """
 
 from __future__ import annotations
@@ -11,15 +10,13 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from s3napback import ending
-from s3napback.crews import NoThread, TookTooLong, within
-from s3napback.errors import Interrupted
 from s3napback.formatting import printable
 from s3napback.ownership import open_log
 from s3napback.screen import above
@@ -39,10 +36,6 @@ LINES = "s3napback_lines"
 """Attribute of a record whose message has several lines; a line end within any of them is data."""
 
 _losses: list[str] = []
-
-
-class Unwritten(Exception):
-    """A handler knows why it has not written; the text follows upon its name."""
 
 
 def note_loss(name: str) -> None:
@@ -250,125 +243,15 @@ class FailureReport:
         self._said = True
         note_loss(self._name)
         error = sys.exc_info()[1]
-        _say(f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it")
-
-
-class Guard:
-    """Takes the place of a handler's methods ``handle`` and ``handleError``.
-
-    Attributes:
-        consequence: what follows if the handler fails, and what to do about it.
-    """
-
-    def __init__(self, handler: logging.Handler) -> None:
-        self._handler = handler
-        self._handle: Callable[[logging.LogRecord], Any] = handler.handle
-        self._failure = ""
-        self._is_off = False
-        self.consequence = "the run goes on without it"
-        # An instance attribute shadows the method: handlers of a logging.ini can be of any class.
-        vars(handler).update(handle=self, handleError=self.note_failure)
-        _look_at_answers(handler)
-
-    def note_failure(self, _record: logging.LogRecord) -> None:
-        """Take the place of ``handleError``, which is called where the exception is handled."""
-        self._failure = _told(sys.exc_info()[1])
-
-    def __call__(self, record: logging.LogRecord) -> Any:
-        """Take the place of ``handle``."""
-        return self.attempt(partial(self._write, record))
-
-    def _write(self, record: logging.LogRecord) -> Any:
-        was_written = self._handle(record)
-        if was_written and _is_cut_off(self._handler):
-            raise Unwritten("cannot write: its host does not take a connection, or has closed it")
-        return was_written
-
-    def attempt(self, action: Callable[[], Any]) -> Any:
-        """Let the handler do something, unless it is off; False if it failed or has not come back."""
-        if self._is_off:
-            return False
-        seconds = LAST_WORDS_SECONDS if ending.has_begun() else LONGEST_SECONDS
-        result: Any = False
-        try:
-            result = within(seconds, action, "log")
-        except TookTooLong:
-            self._failure = f"has not come back within {seconds:g} seconds"
-        except NoThread:
-            result = action()
-        except BaseException as error:  # noqa: BLE001 - not all of them pass what goes wrong to handleError
-            pass_signal_on(error)
-            self._failure = _told(error)
-        if not self._failure:
-            return result
-        self._switch_off()
-        return False
-
-    def _switch_off(self) -> None:
-        self._is_off = True
-        note_loss(name_of(self._handler))
-        # A thread that hangs may hold its lock, which the end of logging waits for.
-        vars(self._handler).update(dict.fromkeys(("acquire", "release", "flush", "close"), nothing))
-        line = f"the log handler {name_of(self._handler)} {self._failure}; {self.consequence}"
-        logger = logging.getLogger("s3napback")
-        others = (other for other in (*logger.handlers, *logging.root.handlers) if other is not self._handler)
-        if not any(map(is_console, others)):
-            _say(line)
-        if not ending.has_begun():
-            logger.warning("%s", line)
-
-
-def pass_signal_on(error: BaseException) -> None:
-    """Of what a handler, which can be of any class, lets through, only a signal that has reached us is for others.
-
-    Raises:
-        Interrupted: it is that.
-    """
-    if isinstance(error, Interrupted):
-        raise error
-
-
-def _told(error: BaseException | None) -> str:
-    if isinstance(error, Unwritten):
-        return str(error)
-    return f"cannot write: {described(error)}"
-
-
-def described(error: BaseException | None) -> str:
-    """What an exception of any class is, and what it says, if anything."""
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+        tell_error_stream(
+            f"the log handler {self._name} cannot write: {type(error).__name__}: {error}; the run goes on without it"
+        )
 
 
 def is_of_python(handler: logging.Handler, kind: str) -> bool:
     """Whether it is one of ``logging.handlers``, which is loaded only where something in it is asked for."""
     handlers = sys.modules.get("logging.handlers")
     return handlers is not None and isinstance(handler, vars(handlers)[kind])
-
-
-def _is_cut_off(handler: logging.Handler) -> bool:
-    """Whether it is one that drops in silence what its host does not take: Python's for pickled records by TCP."""
-    return is_of_python(handler, "SocketHandler") and vars(handler).get("sock") is None
-
-
-def _look_at_answers(handler: Any) -> None:
-    """Have one that sends records by HTTP look at what it is answered: Python's takes a refusal for good."""
-    if not is_of_python(handler, "HTTPHandler"):
-        return
-    connect = handler.getConnection
-
-    def connected(*host: Any) -> Any:
-        connection = connect(*host)
-        vars(connection)["getresponse"] = partial(_taken, connection.getresponse)
-        return connection
-
-    vars(handler)["getConnection"] = connected
-
-
-def _taken(answered: Callable[[], Any]) -> Any:
-    answer = answered()
-    if answer.status >= 300:
-        raise Unwritten(f"cannot write: its host answers {answer.status} {answer.reason}")
-    return answer
 
 
 def name_of(handler: logging.Handler) -> str:
@@ -380,7 +263,8 @@ def nothing(*_arguments: object) -> None:
     """Take the place of what could hang."""
 
 
-def _say(line: str) -> None:
+def tell_error_stream(line: str) -> None:
+    """Write a line to standard error past all logs, if that can be."""
     try:
         sys.stderr.write(f"{printable(line)}\n")
     except (OSError, ValueError, AttributeError):

@@ -24,16 +24,15 @@ from s3napback.formatting import printable
 from s3napback.ini_files import ini_flaw
 from s3napback.kinds import kind_of
 from s3napback.letters import Letter, send_letters
+from s3napback.log_guards import Guard, described, pass_signal_on
 from s3napback.log_handlers import (
     LAST_WORDS_SECONDS,
     LINES,
     LONGEST_SECONDS,
     ConsoleHandler,
     FailureReport,
-    Guard,
     PatientOutput,
     are_whole,
-    described,
     is_console,
     is_journal,
     is_of_python,
@@ -43,7 +42,6 @@ from s3napback.log_handlers import (
     nothing,
     open_safely_from_now,
     opened_safely,
-    pass_signal_on,
 )
 from s3napback.ownership import read_own_file
 

@@ -143,8 +143,8 @@ class SlowToClose(logging.Handler):
         time.sleep(3600)
 """
 HURRY = """
-import s3napback.log_handlers
-s3napback.log_handlers.LONGEST_SECONDS = 1.0
+import s3napback.log_guards
+s3napback.log_guards.LONGEST_SECONDS = 1.0
 """
 
 

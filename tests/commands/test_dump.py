@@ -135,8 +135,8 @@ def test_below_a_link_nothing_lies_and_that_is_said(site: Site, tmp_path: Path) 
 
 
 def test_of_a_directory_nothing_else_goes_to_standard_output(filled: Site) -> None:
-    for words in (("dump", str(filled.source)), ("restore", str(filled.source), "--to", "-")):
-        done = filled.run(*words, day=None, expect=2)
+    for command in (["dump"], ["restore", "--to", "-"]):
+        done = filled.run(*command, str(filled.source), day=None, expect=2)
         assert "name it as PATH (. is all of the directory), or restore --to a folder" in done.stderr
     done = filled.run("restore", str(filled.source), "deep/changing", "--to", "-", day=None)
     assert done.stdout == "2"
