@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore import exceptions
+from botocore.httpsession import ProxyConfiguration
 
 from s3napback.stores.network import without_secrets
 
@@ -54,7 +55,10 @@ class Asked:
         self._answer: tuple[int, str, bytes] | None = None
 
     def watch(self, session: botocore.session.Session) -> None:
-        """Have a session that has not looked for credentials yet tell whom it asks."""
+        """Have a session that has not looked for credentials yet tell whom it asks, and ask this machine directly.
+
+        At the address of a metadata service a proxy finds that of its own machine, with another role, or nothing.
+        """
         # botocore has no public way to be told.
         resolver: Any = session.get_component("credential_provider")
         for provider in resolver.providers:
@@ -62,7 +66,7 @@ class Asked:
             if provider.METHOD == "iam-role":
                 # It tells nobody what it was answered.
                 connection = vars(vars(provider)["_role_fetcher"])["_session"]
-                vars(connection)["send"] = partial(self._heard, connection.send)
+                vars(connection).update(_proxy_config=ProxyConfiguration(), send=partial(self._heard, connection.send))
 
     def _note(self, method: str, load: Callable[[], Any]) -> Any:
         self._method = method

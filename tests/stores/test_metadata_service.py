@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -103,3 +104,17 @@ def test_a_metadata_service_that_refuses_is_quoted_at_once(
     with pytest.raises(UnusableStore, match=f"the machine's metadata service http://127.*: it has {words}"):
         on_a_machine.check()
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
+def test_a_metadata_service_is_asked_past_all_proxies(
+    on_a_machine: S3Store, moto: S3Server, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """At that address a proxy would find the service of its own machine, or nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", moto.endpoint.partition("://")[2])
+        on_a_machine.check()
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
