@@ -19,7 +19,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.marking import leave_mark
-from s3napback.catalogue.sums import SumNote, sum_key
+from s3napback.catalogue.sums import SumNote, read_own_sum, sum_key
 from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import PipelineError, S3napbackError, StoreError
@@ -273,6 +273,10 @@ class Verification:
             owed = owed_note(state_of(self.holdings.configuration), archive.key, record.id)
         if owed:
             logger.info("%s is not written yet, since a run was cut off; the next one writes it", sum_key(archive.key))
+        elif note is None:
+            # A backup may have written it since the store was listed.
+            with suppress(StoreError):
+                return read_own_sum(self.holdings.store, archive.key, record.id)
         return owed or note
 
     def _was_replaced(self, archive: CataloguedArchive) -> bool:
