@@ -21,16 +21,17 @@ def leave_mark(
         False if another archive has taken its place meanwhile, and nothing was left: to read one can take hours.
 
     Args:
-        archive: with metadata, which tell whose it is; nothing is left beside another one.
+        archive: nothing is left beside another one.
         proof: for people.
         present: keys of what lies beside archives already.
 
     Raises:
         StoreError: the store does not take it.
     """
-    if archive.record is None or not _is_still_there(store, archive, archive.record.id):
+    if not _is_still_there(store, archive):
         return False
-    key, metadata = proof_key(archive.key, mark), index_metadata(archive.record)
+    key = proof_key(archive.key, mark)
+    metadata = index_metadata(archive.record) if archive.record else {}
     store.put(key, io.BytesIO(proof.written()), metadata, is_helper=True)
     for former in mark.outdated:
         if proof_key(archive.key, former) in present:
@@ -38,9 +39,9 @@ def leave_mark(
     return True
 
 
-def _is_still_there(store: Store, archive: CataloguedArchive, identity: str) -> bool:
+def _is_still_there(store: Store, archive: CataloguedArchive) -> bool:
     found = store.head(archive.key)
     record = ArchiveRecord.from_metadata(found.metadata) if found else None
-    if found and record is None and archive.told:
+    if found and record is None and (archive.told or archive.record is None):
         return (found.size, found.version) == (archive.stored.size, archive.stored.version)
-    return record is not None and record.id == identity
+    return record is not None and archive.record is not None and record.id == archive.record.id

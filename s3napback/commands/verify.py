@@ -19,7 +19,7 @@ from s3napback.catalogue.contents import CataloguedArchive
 from s3napback.catalogue.indexes import index_key
 from s3napback.catalogue.losses import unprotected_sources
 from s3napback.catalogue.marking import leave_mark
-from s3napback.catalogue.sums import SumNote, sum_key
+from s3napback.catalogue.sums import SumNote, read_own_sum, sum_key
 from s3napback.commands.verify_original import verify_originals
 from s3napback.config.settings import Configuration
 from s3napback.errors import PipelineError, S3napbackError, StoreError
@@ -106,6 +106,7 @@ def verify(configuration: Configuration, request: VerifyRequest, today: date, sa
         raise holdings.nothing_that("verified")
     verification = Verification(holdings, request, today, say)
     bad += sum(verification.verify(word) for word in words)
+    verification.marks.changed()
     if bad:
         found = "difference" if bad == verification.differences else "problem"
         logger.error("%s found", counted(bad, found))
@@ -185,7 +186,8 @@ class Verification:
     differences: int = 0
 
     @cached_property
-    def _marks(self) -> _Marks:
+    def marks(self) -> _Marks:
+        """What is left in the store."""
         return _Marks(self.holdings, self.request)
 
     def verify(self, word: str) -> int:
@@ -201,7 +203,7 @@ class Verification:
         if self.request.against_live:
             return bad + self._compare(archives)
         wanted = archives if self.request.every else archives[-1:]
-        self._marks.expect(self.holdings.catalogue.chain(archive).archives for archive in wanted)
+        self.marks.expect(self.holdings.catalogue.chain(archive).archives for archive in wanted)
         return bad + sum(not self._is_good(archive) for archive in archives)
 
     def _chosen(self, word: str) -> tuple[Sequence[CataloguedArchive], Sequence[str], Sequence[str]]:
@@ -247,9 +249,9 @@ class Verification:
                 return True
             self._report_failure(archive.key, error)
             if is_damage(error):
-                self._marks.damaged(archive)
+                self.marks.damaged(archive)
             return False
-        self._marks.good(archive)
+        self.marks.good(archive)
         seconds = time.monotonic() - clock
         shown = human_bytes(archive.stored.size)
         self.say(f"{archive.key}: good, {shown}, {human_time(seconds)}{_lacking(archive, note)}")
@@ -271,6 +273,10 @@ class Verification:
             owed = owed_note(state_of(self.holdings.configuration), archive.key, record.id)
         if owed:
             logger.info("%s is not written yet, since a run was cut off; the next one writes it", sum_key(archive.key))
+        elif note is None:
+            # A backup may have written it since the store was listed.
+            with suppress(StoreError):
+                return read_own_sum(self.holdings.store, archive.key, record.id)
         return owed or note
 
     def _was_replaced(self, archive: CataloguedArchive) -> bool:
@@ -373,12 +379,18 @@ class _Marks:
         """An archive was read, and is not what it should be."""
         self._leave(archive, ReadBack.DAMAGED, "its content, or its checksum, is wrong")
 
+    def changed(self) -> None:
+        """Of some the store knows by itself that they are not what it was given: none of these can be read."""
+        for archive in self.holdings.catalogue.archives:
+            if archive.stored.is_changed:
+                self._leave(archive, ReadBack.DAMAGED, archive.flaw)
+
     def _leave(self, archive: CataloguedArchive, mark: ReadBack, said: str) -> None:
         configuration = self.holdings.configuration
-        if self.request.test or configuration.store.as_of or self._is_refused or archive.record is None:
+        if self.request.test or configuration.store.as_of or self._is_refused:
             return
-        now = datetime.now(timezone.utc)
-        proof = Proof(archive.record.id, host_name(configuration), now, mark.is_good, said)
+        identity = archive.record.id if archive.record else ""
+        proof = Proof(identity, host_name(configuration), datetime.now(timezone.utc), mark.is_good, said)
         try:
             leave_mark(self.holdings.store, archive, mark, proof, self.holdings.catalogue.proofs)
         except S3napbackError as error:

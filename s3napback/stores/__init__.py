@@ -69,6 +69,7 @@ class StoredObject:
         lock_flaw: of what has just been put, why it is not locked as it was to be, as a clause; empty if it is.
         flaw: what the store itself has noted of it and does not find any more, or why what it says cannot be relied
             upon, as a clause whose first words are the short form; empty if all fits.
+        is_changed: the flaw is that its bytes were put there by somebody else, whatever they are now.
     """
 
     key: str
@@ -82,6 +83,7 @@ class StoredObject:
     version_id: str = ""
     locked_until: datetime | None = None
     lock_flaw: str = ""
+    is_changed: bool = False
 
     @property
     def mark(self) -> str:

@@ -384,7 +384,9 @@ def _stamp(descriptor: int, in_use: set[tuple[int, int]]) -> os.stat_result:
 
 
 def _describe(key: str, status: os.stat_result, metadata: Mapping[str, str], flaw: str = "") -> StoredObject:
-    return StoredObject(key, status.st_size, moment_within(status.st_mtime), metadata, _version(status), flaw=flaw)
+    modified = moment_within(status.st_mtime)
+    is_changed = bool(flaw)
+    return StoredObject(key, status.st_size, modified, metadata, _version(status), flaw=flaw, is_changed=is_changed)
 
 
 def _unseen(key: str, error: OSError) -> StoredObject:

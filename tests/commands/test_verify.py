@@ -257,6 +257,24 @@ def test_what_a_backup_replaces_meanwhile_is_no_failure_and_damage_is_one(site: 
     assert "FAILED" in site.run("verify", "--all", day=None, expect=1).stdout
 
 
+def test_a_checksum_that_a_backup_writes_meanwhile_counts(site: Site) -> None:
+    """A backup whose archive had arrived when verify listed the store, and whose checksum had not."""
+    site.configure_cycle(GROUPS)
+    nights(site, 2)
+    path, aside = site.vault / f"{site.name()}-1-DIFF.sha256", site.root / "aside"
+    path.rename(aside)
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 1:
+            aside.rename(path)
+
+    today = FIRST_DAY + timedelta(days=1)
+    assert verify(load_configuration(site.configuration), VerifyRequest(keyless=True), today, say) == 0
+    assert [line.split(", ")[0].removeprefix(site.name()) for line in lines] == ["-0-FULL: good", "-1-DIFF: good"]
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -98,6 +98,27 @@ def test_damage_in_the_newest_chain_is_critical_until_it_is_mended(site: Site, o
     assert standing(site)[:2] == ("OK", "sums" if options else "content")
 
 
+@pytest.mark.parametrize("options", [(), ("--keyless",)])
+@pytest.mark.parametrize("slots", [("1-DIFF",), ("0-FULL", "1-DIFF", "2-DIFF")])
+def test_what_the_store_knows_to_be_changed_is_critical_too(
+    site: Site, options: tuple[str, ...], slots: tuple[str, ...]
+) -> None:
+    """A folder of archives that were written to, or copied without their times: of these nothing is told."""
+    site.configure_cycle(GROUPS)
+    nights(site, 3)
+    site.run("verify", day=None)
+    times = {path: path.stat().st_mtime_ns for path in (site.vault / f"{site.name()}-{slot}" for slot in slots)}
+    for path, time_before in times.items():
+        spoil(site, path.name.rpartition("source-")[2])
+        # The store counts in seconds: what it takes now is to be the younger one.
+        os.utime(path, ns=(time_before - 1, time_before - 1))
+    site.run("verify", *options, "-t", day=None, expect=1)
+    assert standing(site)[0] == "OK"
+    site.run("verify", *options, day=None, expect=1)
+    assert {f"{slot}.damaged" for slot in slots} <= marks(site)
+    assert standing(site)[:2] == ("CRITICAL", "damaged")
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
