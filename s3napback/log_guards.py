@@ -98,7 +98,8 @@ class Guard:
         line = f"the log handler {name_of(self._handler)} {self._failure}; {self.consequence}"
         logger = logging.getLogger("s3napback")
         others = (other for other in (*logger.handlers, *logging.root.handlers) if other is not self._handler)
-        if not any(map(is_console, others)):
+        takers = (other for other in others if logger.isEnabledFor(logging.WARNING) and other.level <= logging.WARNING)
+        if not any(map(is_console, takers)):
             tell_error_stream(line)
         if not ending.has_begun():
             logger.warning("%s", line)

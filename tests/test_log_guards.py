@@ -11,6 +11,7 @@ import pytest
 from s3napback import log_handlers
 from s3napback.crews import NoThread
 from s3napback.log_guards import Guard
+from s3napback.log_handlers import ConsoleHandler
 
 
 class Odd(logging.Handler):
@@ -67,3 +68,19 @@ def test_one_that_takes_long_for_many_entries_is_switched_off_though_it_is_in_ti
     give(handler, 3)
     assert (handler.count, losses) == (3, ["Odd"])
     assert "Odd has taken more than 0.5 seconds for what it was given until now; the run goes on" in caplog.text
+
+
+@pytest.mark.parametrize(("level", "is_told"), [(logging.WARNING, False), (logging.ERROR, True)])
+def test_what_is_switched_off_is_told_on_standard_error_where_the_terminal_takes_no_warnings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: int, is_told: bool
+) -> None:
+    console = ConsoleHandler()
+    console.setLevel(level)
+    console.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    monkeypatch.setattr(logging.root, "handlers", [console])
+    handler = Odd(fail)
+    Guard(handler)
+    give(handler, 1)
+    told = capsys.readouterr().err
+    assert told.startswith("the log handler Odd cannot write") is is_told
+    assert told.count("the log handler Odd cannot write") == 1
